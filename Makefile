@@ -1,0 +1,26 @@
+# `make run` serves on a database of its own; `make test` proves everything. Both install what the machine lacks.
+
+.PHONY: run test check schema queries
+
+run:
+	@scripts/install-postgresql
+	@cargo run --release --quiet
+
+test: check
+	@scripts/install-postgresql
+	cargo test --locked
+	@scripts/wait-for-tests-to-end
+	scripts/prepare-queries --check
+
+# What needs no database.
+check:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- --deny warnings
+
+# After a change of the schema: look at the difference before committing it.
+schema:
+	cargo run --quiet -- schema > schema.graphql
+
+# After a change of a query or a migration.
+queries:
+	scripts/prepare-queries

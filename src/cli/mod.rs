@@ -1,0 +1,81 @@
+//! Floor 5: the command line. One file a command; errors end here, as one line on standard error and exit code 1.
+
+mod database;
+mod schema;
+mod serve;
+mod system;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+
+/// Users, roles, hotels and sessions of a hotel group behind one GraphQL schema, on `PostgreSQL`.
+#[derive(Parser)]
+#[command(name = "voicehive", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API (the default).
+    Serve,
+    /// Look after the database.
+    #[command(subcommand)]
+    Database(Database),
+    /// Print the GraphQL schema.
+    Schema,
+}
+
+#[derive(Subcommand)]
+enum Database {
+    /// Connect as the server would, and say how that went.
+    Health {
+        /// One JSON object instead of text for people.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command.unwrap_or(Command::Serve) {
+        Command::Schema => schema::print(),
+        Command::Serve => with_runtime(|config| async { serve::run(config).await }),
+        Command::Database(Database::Health { json }) => with_runtime(move |config| database::health(config, json)),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("voicehive: {}", one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn with_runtime<F>(command: impl FnOnce(Config) -> F) -> anyhow::Result<ExitCode>
+where
+    F: Future<Output = anyhow::Result<ExitCode>>,
+{
+    let config = Config::load()?;
+    crate::telemetry::logs::install(config.log.format, &config.log.level)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(command(config))
+}
+
+/// An error and its causes as one line; a cause that the error already tells is not told again.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.contains(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,122 @@
+//! `voicehive serve`: brings up the database where it is ours, migrates it, and serves until told to stop.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::system;
+use crate::config::Config;
+use crate::http::{self, App};
+use crate::store::embedded::Embedded;
+use crate::store::{Database, migrations};
+use crate::telemetry::metrics;
+
+pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    // The port first: a second server must not touch the first one's database before it finds the port taken.
+    let listener = listen(&config.listen).await?;
+    let stop = stop_on_signal()?;
+    let metrics = metrics::install()?;
+    let (options, embedded) = match system::external_database(&config)? {
+        Some(options) => (options, None),
+        None => {
+            let embedded = Embedded::start(&system::data_dir(&config)).await?;
+            (embedded.connect_options(), Some(embedded))
+        }
+    };
+    let database = Database::new(options, system::pool_settings(&config));
+    let served = serve_on(&config, listener, database.clone(), metrics, stop).await;
+    // Also when the start failed half-way: nothing of ours stays behind.
+    database.close().await;
+    if let Some(embedded) = embedded {
+        embedded.stop().await;
+    }
+    tracing::info!("server_stopped");
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+async fn serve_on(
+    config: &Config,
+    listener: TcpListener,
+    database: Database,
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let applied = migrations::run(&database).await?;
+    if applied.now == applied.all {
+        tracing::info!(migrations = applied.all, "database_tables_created");
+    }
+    tracing::info!(migrations_applied = applied.now, "database_initialized");
+    let identity = system::identity(config, database)?;
+    let demo_users = system::bootstrap(config, &identity).await?;
+
+    let work_stop = CancellationToken::new();
+    let work = tokio::spawn({
+        let (identity, stop) = (identity.clone(), work_stop.clone());
+        async move { identity.work_in_background(stop).await }
+    });
+    let upkeep = tokio::spawn({
+        let metrics = metrics.clone();
+        async move {
+            loop {
+                tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+                metrics.run_upkeep();
+            }
+        }
+    });
+    let app = App::new(identity, system::http_options(config), Some(metrics));
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "server_ready");
+    announce(address, config.graphql.explorer, demo_users);
+    tokio::spawn({
+        let (app, stop) = (app.clone(), stop.clone());
+        async move {
+            stop.cancelled().await;
+            tracing::info!("server_stopping");
+            app.stop_taking_work();
+        }
+    });
+    http::serve(listener, http::router(app), system::server_settings(config), stop).await;
+    work_stop.cancel();
+    if tokio::time::timeout(system::BACKGROUND_TIMEOUT, work).await.is_err() {
+        tracing::warn!("background_work_cut_off");
+    }
+    upkeep.abort();
+    Ok(())
+}
+
+async fn listen(address: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => anyhow!("{address} is taken by another program; stop that one or set VOICEHIVE_LISTEN"),
+        _ => anyhow!(error),
+    })
+    .with_context(|| format!("cannot listen on {address}"))
+}
+
+/// Cancelled at the first SIGTERM or SIGINT; the second ends the process at once.
+fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let told = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        told.cancel();
+    });
+    Ok(stop)
+}
+
+/// For the person who started it. Programs read the log on standard error.
+fn announce(address: SocketAddr, explorer: bool, demo_users: bool) {
+    println!("VoiceHive Identity serves at http://{address}");
+    if explorer {
+        println!("  explorer      http://{address}/graphql (open it in a browser)");
+    }
+    if demo_users {
+        println!("  demo sign-in  admin@voicehive-hotels.eu / admin123");
+    }
+}

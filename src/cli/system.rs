@@ -1,0 +1,142 @@
+//! From the configuration to a system that runs: which database, with which settings.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+
+use crate::clock::Clock;
+use crate::config::{Config, DatabaseConfig, Environment, JwtAlgorithm, SslMode};
+use crate::graphql::guard::Limits;
+use crate::http::{Options, ServerSettings};
+use crate::identity::{Administrator, Algorithm, HashingSettings, Identity, Lockout, Seeds, Settings};
+use crate::store::embedded::DataDir;
+use crate::store::{Database, PoolSettings};
+
+/// The folder for what this machine keeps.
+pub fn data_dir(config: &Config) -> DataDir {
+    config.data_dir.clone().map_or(DataDir::Default, DataDir::Given)
+}
+
+/// How to reach the configured external database; None where none is configured.
+pub fn external_database(config: &Config) -> anyhow::Result<Option<PgConnectOptions>> {
+    let database = &config.database;
+    if let Some(url) = &database.url {
+        // The parser's own error could quote the URL, and with it the password.
+        let options = PgConnectOptions::from_str(url.expose())
+            .map_err(|_| anyhow::anyhow!("DATABASE_URL cannot be read; it looks like postgres://user:password@host:5432/database"))?;
+        return Ok(Some(options));
+    }
+    Ok(database.host.as_ref().map(|host| from_parts(database, host)))
+}
+
+fn from_parts(database: &DatabaseConfig, host: &str) -> PgConnectOptions {
+    let mode = match database.ssl_mode {
+        SslMode::Disable => PgSslMode::Disable,
+        SslMode::Prefer => PgSslMode::Prefer,
+        SslMode::Require => PgSslMode::Require,
+        SslMode::VerifyCa => PgSslMode::VerifyCa,
+        SslMode::VerifyFull => PgSslMode::VerifyFull,
+    };
+    let options = PgConnectOptions::new_without_pgpass()
+        .host(host)
+        .port(database.port)
+        .database(&database.database)
+        .username(&database.username)
+        .ssl_mode(mode);
+    match &database.password {
+        Some(password) => options.password(password.expose()),
+        None => options,
+    }
+}
+
+pub fn pool_settings(config: &Config) -> PoolSettings {
+    let database = &config.database;
+    PoolSettings {
+        size: database.pool_size,
+        overflow: database.max_overflow,
+        timeout: database.pool_timeout,
+        request_timeout: database.request_timeout,
+        recycle: database.recycle,
+        statement_timeout: database.statement_timeout,
+    }
+}
+
+pub fn identity(config: &Config, database: Database) -> anyhow::Result<Arc<Identity>> {
+    let (auth, jwt) = (&config.auth, &config.jwt);
+    let signing_key_file: PathBuf = match &jwt.signing_key_file {
+        Some(path) => path.clone(),
+        None => data_dir(config).resolve()?.join("keys").join("signing.pem"),
+    };
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let settings = Settings {
+        access_token_lifetime: auth.access_token_lifetime,
+        session_lifetime: auth.session_lifetime,
+        remember_me_lifetime: auth.remember_me_lifetime,
+        session_retention: auth.session_retention,
+        lockout: Lockout {
+            threshold: auth.lockout.threshold,
+            duration: auth.lockout.duration,
+            failures_per_address: config.limits.sign_ins_per_address,
+        },
+        hashing: HashingSettings {
+            memory_kib: auth.hashing.memory_kib,
+            iterations: auth.hashing.iterations,
+            parallelism: auth.hashing.parallelism,
+            workers: auth.hashing.workers.unwrap_or(cores),
+            queue_timeout: auth.hashing.queue_timeout,
+        },
+        enforce_password_change: auth.enforce_password_change.unwrap_or(config.is_external()),
+        issuer: jwt.issuer.clone(),
+        audience: jwt.audience.clone(),
+        algorithm: match jwt.algorithm {
+            JwtAlgorithm::EdDsa => Algorithm::EdDsa,
+            JwtAlgorithm::Es256 => Algorithm::Es256,
+            JwtAlgorithm::Rs256 => Algorithm::Rs256,
+        },
+        signing_key_file,
+        previous_key_files: jwt.previous_key_files.clone(),
+    };
+    Ok(Identity::new(database, Clock::default(), settings)?)
+}
+
+/// Puts in what a new system begins with; whether the demo users are among it.
+pub async fn bootstrap(config: &Config, identity: &Identity) -> anyhow::Result<bool> {
+    let bootstrap = &config.bootstrap;
+    let demo_users = bootstrap.demo_users.unwrap_or(config.environment == Environment::Development);
+    let password = bootstrap.administrator.as_ref().map(crate::config::AdministratorConfig::password).transpose()?;
+    let administrator = bootstrap.administrator.as_ref().zip(password.as_ref());
+    let administrator =
+        administrator.map(|(who, password)| Administrator { email: &who.email, password: password.expose() });
+    identity.bootstrap(&Seeds { demo_users, administrator }).await.context("the first users could not be made")?;
+    Ok(demo_users)
+}
+
+pub fn http_options(config: &Config) -> Options {
+    Options {
+        trusted_proxies: config.http.trusted_proxies.clone(),
+        max_body: config.limits.body_bytes,
+        limits: Limits {
+            tokens: config.graphql.max_tokens,
+            depth: config.graphql.max_depth,
+            cost: u64::try_from(config.graphql.max_complexity).unwrap_or(u64::MAX),
+        },
+        introspection: config.graphql.introspection,
+        explorer: config.graphql.explorer,
+        show_statements: config.environment == Environment::Development,
+    }
+}
+
+pub fn server_settings(config: &Config) -> ServerSettings {
+    ServerSettings {
+        header_timeout: config.http.header_timeout,
+        max_connections: config.http.max_connections,
+        shutdown_timeout: config.http.shutdown_timeout,
+    }
+}
+
+/// How long work in the background may take to end.
+pub const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,0 +1,113 @@
+//! The rules that need more than one key, or must not show what they found.
+
+use std::path::Path;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::tree::Node;
+use super::values::quoted;
+use super::{AdministratorConfig, AuthConfig, Config, DatabaseConfig, Error, Secret};
+
+/// `PostgreSQL` keeps a statement's time-out in milliseconds, in 32 bits.
+const LONGEST_STATEMENT: Duration = Duration::from_millis(i32::MAX as u64);
+
+impl Config {
+    pub(super) fn check(&self, tree: &Node) -> Result<(), Error> {
+        self.database.check(tree)?;
+        self.auth.check(tree)?;
+        self.bootstrap.administrator.as_ref().map_or(Ok(()), |administrator| administrator.check(tree))
+    }
+}
+
+impl DatabaseConfig {
+    fn check(&self, tree: &Node) -> Result<(), Error> {
+        let refuse = |key, problem: &str| Err(Error::new(key, tree.place(key), problem));
+        if let (Some(_), Some(_)) = (&self.url, &self.host) {
+            let url = tree.place("database.url");
+            let problem = format!(
+                "database.url is set in {url} too; remove database.host to use the URL, \
+                 or database.url to use the parts"
+            );
+            return refuse("database.host", &problem);
+        }
+        if let Some(url) = self.url.as_ref().map(Secret::expose)
+            && !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
+        {
+            return refuse(
+                "database.url",
+                "found something else, expected a URL that begins with postgres:// or postgresql://",
+            );
+        }
+        if self.host.as_ref().is_some_and(|host| host.contains("://") || host.contains('@')) {
+            return refuse(
+                "database.host",
+                "found more than a host, expected a name, an address or a socket folder; a URL belongs in database.url",
+            );
+        }
+        if self.statement_timeout > LONGEST_STATEMENT {
+            return refuse("database.statement_timeout", "found more than PostgreSQL takes, expected at most 24d");
+        }
+        Ok(())
+    }
+}
+
+impl AuthConfig {
+    fn check(&self, tree: &Node) -> Result<(), Error> {
+        let access = ("auth.access_token_lifetime", self.access_token_lifetime);
+        let session = ("auth.session_lifetime", self.session_lifetime);
+        let remembered = ("auth.remember_me_lifetime", self.remember_me_lifetime);
+        let refuse = |(key, found): (&str, Duration), relation, (other, limit): (&str, Duration)| {
+            let (found, limit, place) = (found.as_secs(), limit.as_secs(), tree.place(other));
+            let problem = format!("found {found}s, expected {relation} {other}, which is {limit}s in {place}");
+            Err(Error::new(key, tree.place(key), problem))
+        };
+        if access.1 >= session.1 {
+            return refuse(access, "less than", session);
+        }
+        if session.1 > remembered.1 {
+            return refuse(session, "at most", remembered);
+        }
+        Ok(())
+    }
+}
+
+impl AdministratorConfig {
+    const EMAIL: &str = "bootstrap.administrator.email";
+    const PASSWORD_FILE: &str = "bootstrap.administrator.password_file";
+
+    /// The password, read from its file where it stands in one.
+    pub fn password(&self) -> Result<Secret, Error> {
+        match (&self.password, &self.password_file) {
+            (Some(password), None) => Ok(password.clone()),
+            (None, Some(file)) => read_password(file).map_err(|problem| Error::said(Self::PASSWORD_FILE, problem)),
+            (both, _) => {
+                let found = if both.is_some() { "both" } else { "neither" };
+                let problem = format!("found {found}, expected exactly one of password and password_file");
+                Err(Error::said("bootstrap.administrator", problem))
+            }
+        }
+    }
+
+    fn check(&self, tree: &Node) -> Result<(), Error> {
+        if !self.email.contains('@') {
+            let problem = format!("found {}, expected an email address", quoted(&self.email));
+            return Err(Error::new(Self::EMAIL, tree.place(Self::EMAIL), problem));
+        }
+        self.password().map(drop).map_err(|error| {
+            let place = tree.place(error.key());
+            error.placed(place)
+        })
+    }
+}
+
+fn read_password(file: &Path) -> Result<Secret, String> {
+    let name = file.display();
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{name} cannot be read: {error}"))?;
+    let text = Zeroizing::new(text);
+    let password = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    if password.is_empty() {
+        return Err(format!("{name} is empty, expected a password"));
+    }
+    Ok(Secret::from(password.to_owned()))
+}

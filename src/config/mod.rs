@@ -1,0 +1,432 @@
+//! What an operator can set, and where it comes from: built-in defaults, then the YAML file, then the environment.
+//!
+//! The structs here are the one list of keys. `tree` reads file and environment into them and says where each value
+//! came from, `values` reads single values. Whatever is unknown or wrong stops the start with one line that names it.
+
+mod check;
+mod environment;
+mod error;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod values;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+pub use self::error::Error;
+use self::tree::Node;
+pub use self::values::Secret;
+use self::values::{duration, listen_address, networks, whole, whole_or_none};
+
+/// The file that is read when `VOICEHIVE_CONFIG` names none.
+const DEFAULT_FILE: &str = "voicehive.yaml";
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Host and port to serve on. Default 127.0.0.1:8000.
+    #[serde(deserialize_with = "listen_address")]
+    pub listen: String,
+    /// Folder for the embedded database and the signing keys. Default: the embedded database chooses.
+    pub data_dir: Option<PathBuf>,
+    /// What this installation is for; decides other defaults. Default development.
+    pub environment: Environment,
+    /// How to reach the database.
+    pub database: DatabaseConfig,
+    /// Sign-in, sessions and passwords.
+    pub auth: AuthConfig,
+    /// Access tokens and the keys that sign them.
+    pub jwt: JwtConfig,
+    /// What one client may do before it is refused.
+    pub limits: LimitsConfig,
+    /// The GraphQL endpoint.
+    pub graphql: GraphqlConfig,
+    /// The HTTP server.
+    pub http: HttpConfig,
+    /// Logging.
+    pub log: LogConfig,
+    /// Who exists at the first start.
+    pub bootstrap: BootstrapConfig,
+}
+
+/// What an installation is for.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    Development,
+    Production,
+}
+
+/// How to reach the database. With neither `url` nor `host` the server runs one of its own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseConfig {
+    /// The whole address as postgres://user:password@host:port/database, instead of the parts. Default: none.
+    pub url: Option<Secret>,
+    /// Host name, address or socket folder. Default: none.
+    pub host: Option<String>,
+    /// Port. Default 5432.
+    #[serde(deserialize_with = "whole::<1, 65_535, _, _>")]
+    pub port: u16,
+    /// Name of the database. Default voicehive.
+    pub database: String,
+    /// Role to connect as. Default voicehive.
+    pub username: String,
+    /// Password of that role. Default: none.
+    pub password: Option<Secret>,
+    /// Encryption of the connection. Default prefer.
+    pub ssl_mode: SslMode,
+    /// Connections that are kept open. Default 10.
+    #[serde(deserialize_with = "whole::<1, 10_000, _, _>")]
+    pub pool_size: u32,
+    /// Connections above the pool that a burst may open. Default 20.
+    #[serde(deserialize_with = "whole::<0, 10_000, _, _>")]
+    pub max_overflow: u32,
+    /// How long background work waits for a connection. Default 30 s.
+    #[serde(deserialize_with = "duration")]
+    pub pool_timeout: Duration,
+    /// How long a request waits for a connection. Default 3 s.
+    #[serde(deserialize_with = "duration")]
+    pub request_timeout: Duration,
+    /// Age at which a connection is replaced. Default 1 h.
+    #[serde(deserialize_with = "duration")]
+    pub recycle: Duration,
+    /// How long one statement may run. Default 30 s.
+    #[serde(deserialize_with = "duration")]
+    pub statement_timeout: Duration,
+}
+
+/// Encryption of the database connection, in the words of `PostgreSQL`.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum SslMode {
+    Disable,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+/// Sign-in, sessions and passwords.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthConfig {
+    /// How long an access token is good. Default 15 min.
+    #[serde(deserialize_with = "duration")]
+    pub access_token_lifetime: Duration,
+    /// How long a session lives without use. Default 7 days.
+    #[serde(deserialize_with = "duration")]
+    pub session_lifetime: Duration,
+    /// The same for a sign-in with "remember me". Default 30 days.
+    #[serde(deserialize_with = "duration")]
+    pub remember_me_lifetime: Duration,
+    /// When failed sign-ins lock an account.
+    pub lockout: LockoutConfig,
+    /// The cost of a password hash.
+    pub hashing: HashingConfig,
+    /// Whether a demo user can do nothing before changing the password. Default: yes on an external database.
+    pub enforce_password_change: Option<bool>,
+    /// How long ended sessions are kept. Default 90 days.
+    #[serde(deserialize_with = "duration")]
+    pub session_retention: Duration,
+}
+
+/// When failed sign-ins lock an account.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LockoutConfig {
+    /// Failed sign-ins until the lock. Default 5.
+    #[serde(deserialize_with = "whole::<1, 1_000, _, _>")]
+    pub threshold: u32,
+    /// How long the lock holds. Default 15 min.
+    #[serde(deserialize_with = "duration")]
+    pub duration: Duration,
+}
+
+/// The cost of a password hash (argon2id). The defaults are also the least that is taken.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HashingConfig {
+    /// Memory of one hash in KiB. Default 19456, at most 4 GiB.
+    #[serde(deserialize_with = "whole::<19_456, 4_194_304, _, _>")]
+    pub memory_kib: u32,
+    /// Passes over that memory. Default 2.
+    #[serde(deserialize_with = "whole::<2, 100, _, _>")]
+    pub iterations: u32,
+    /// Lanes of one hash. Default 1.
+    #[serde(deserialize_with = "whole::<1, 64, _, _>")]
+    pub parallelism: u32,
+    /// Hashes computed at a time. Default: the number of CPUs.
+    #[serde(deserialize_with = "whole_or_none::<1, 1_024, _, _>")]
+    pub workers: Option<usize>,
+    /// How long a sign-in waits for a worker. Default 5 s.
+    #[serde(deserialize_with = "duration")]
+    pub queue_timeout: Duration,
+}
+
+/// Access tokens and the keys that sign them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JwtConfig {
+    /// The `iss` claim. Default voicehive-identity.
+    pub issuer: String,
+    /// The `aud` claim. Default voicehive.
+    pub audience: String,
+    /// How tokens are signed. Default `EdDSA`.
+    pub algorithm: JwtAlgorithm,
+    /// The private key (PEM). Default: one that the server makes in its data folder.
+    pub signing_key_file: Option<PathBuf>,
+    /// Keys used before, whose tokens are still taken. Default: none.
+    pub previous_key_files: Vec<PathBuf>,
+}
+
+/// How tokens are signed, by the names of RFC 7518 and RFC 8037.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+pub enum JwtAlgorithm {
+    #[serde(rename = "EdDSA")]
+    EdDsa,
+    #[serde(rename = "ES256")]
+    Es256,
+    #[serde(rename = "RS256")]
+    Rs256,
+}
+
+/// What one client may do before it is refused.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// Failed sign-ins from one client address within `auth.lockout.duration`. Default 300.
+    #[serde(deserialize_with = "whole::<1, 1_000_000, _, _>")]
+    pub sign_ins_per_address: u32,
+    /// Size of a request body in bytes. Default 1 MiB.
+    #[serde(deserialize_with = "whole::<1_024, 1_073_741_824, _, _>")]
+    pub body_bytes: usize,
+}
+
+/// The GraphQL endpoint.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GraphqlConfig {
+    /// Whether clients can ask for the schema. Default true.
+    pub introspection: bool,
+    /// Whether a browser gets the explorer. Default true.
+    pub explorer: bool,
+    /// How deep a document may nest. Default 15.
+    #[serde(deserialize_with = "whole::<1, 100, _, _>")]
+    pub max_depth: usize,
+    /// What a document may cost. Default 100000.
+    #[serde(deserialize_with = "whole::<1, 1_000_000_000, _, _>")]
+    pub max_complexity: usize,
+    /// Tokens in a document. Default 10000.
+    #[serde(deserialize_with = "whole::<1, 1_000_000, _, _>")]
+    pub max_tokens: usize,
+}
+
+/// The HTTP server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpConfig {
+    /// Proxies whose word on the client's address is taken: networks or single addresses. Default: none.
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// How long a client may take to send the headers. Default 10 s.
+    #[serde(deserialize_with = "duration")]
+    pub header_timeout: Duration,
+    /// Connections open at a time. Default 4096.
+    #[serde(deserialize_with = "whole::<1, 1_000_000, _, _>")]
+    pub max_connections: usize,
+    /// How long requests may take to finish after the order to stop. Default 30 s.
+    #[serde(deserialize_with = "duration")]
+    pub shutdown_timeout: Duration,
+}
+
+/// Logging.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// The form of a line. Default auto.
+    pub format: LogFormat,
+    /// What is logged, as in `RUST_LOG`: a level, or `target=level` pairs. Default info.
+    pub level: String,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON elsewhere.
+    Auto,
+    Json,
+    Pretty,
+}
+
+/// Who exists at the first start.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BootstrapConfig {
+    /// Whether the demo users are made. Default: in development yes, in production no.
+    pub demo_users: Option<bool>,
+    /// The first administrator. Default: none.
+    pub administrator: Option<AdministratorConfig>,
+}
+
+/// The first administrator; exactly one of the two ways to give the password.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdministratorConfig {
+    /// Email address to sign in with. No default.
+    pub email: String,
+    /// The password itself. Default: none.
+    pub password: Option<Secret>,
+    /// A file with the password. Default: none.
+    pub password_file: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads the file and the environment of this process.
+    pub fn load() -> Result<Self, Error> {
+        let environment = environment::of_this_process()?;
+        let named = environment.get(environment::CONFIG_FILE).filter(|name| !name.is_empty()).map(PathBuf::from);
+        // Also a link that leads nowhere is meant to be read.
+        let file = named.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.symlink_metadata().is_ok()));
+        Self::from_parts(file.as_deref(), environment)
+    }
+
+    /// The same from given parts, for tests.
+    pub fn from_parts(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Error> {
+        let mut tree = file.map(Node::read).transpose()?.unwrap_or_default();
+        // In order, so that of several errors it is always the same one that is told.
+        let variables: BTreeMap<String, String> = environment.into_iter().collect();
+        for (variable, value) in variables.into_iter().filter(|(_, value)| !value.is_empty()) {
+            if let Some(path) = environment::key_path(&variable) {
+                tree.set(&path, &variable, value)?;
+            }
+        }
+        let config = Self::deserialize(&tree)?;
+        config.check(&tree)?;
+        Ok(config)
+    }
+
+    /// Whether a database is configured; if not, the server runs one of its own.
+    pub fn is_external(&self) -> bool {
+        self.database.url.is_some() || self.database.host.is_some()
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8000".to_owned(),
+            data_dir: None,
+            environment: Environment::Development,
+            database: DatabaseConfig::default(),
+            auth: AuthConfig::default(),
+            jwt: JwtConfig::default(),
+            limits: LimitsConfig::default(),
+            graphql: GraphqlConfig::default(),
+            http: HttpConfig::default(),
+            log: LogConfig::default(),
+            bootstrap: BootstrapConfig::default(),
+        }
+    }
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            host: None,
+            port: 5432,
+            database: "voicehive".to_owned(),
+            username: "voicehive".to_owned(),
+            password: None,
+            ssl_mode: SslMode::Prefer,
+            pool_size: 10,
+            max_overflow: 20,
+            pool_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(3),
+            recycle: Duration::from_hours(1),
+            statement_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self {
+            access_token_lifetime: Duration::from_mins(15),
+            session_lifetime: days(7),
+            remember_me_lifetime: days(30),
+            lockout: LockoutConfig::default(),
+            hashing: HashingConfig::default(),
+            enforce_password_change: None,
+            session_retention: days(90),
+        }
+    }
+}
+
+impl Default for LockoutConfig {
+    fn default() -> Self {
+        Self { threshold: 5, duration: Duration::from_mins(15) }
+    }
+}
+
+impl Default for HashingConfig {
+    fn default() -> Self {
+        Self { memory_kib: 19_456, iterations: 2, parallelism: 1, workers: None, queue_timeout: Duration::from_secs(5) }
+    }
+}
+
+impl Default for JwtConfig {
+    fn default() -> Self {
+        Self {
+            issuer: "voicehive-identity".to_owned(),
+            audience: "voicehive".to_owned(),
+            algorithm: JwtAlgorithm::EdDsa,
+            signing_key_file: None,
+            previous_key_files: Vec::new(),
+        }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self { sign_ins_per_address: 300, body_bytes: 1024 * 1024 }
+    }
+}
+
+impl Default for GraphqlConfig {
+    fn default() -> Self {
+        Self { introspection: true, explorer: true, max_depth: 15, max_complexity: 100_000, max_tokens: 10_000 }
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            trusted_proxies: Vec::new(),
+            header_timeout: Duration::from_secs(10),
+            max_connections: 4096,
+            shutdown_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, level: "info".to_owned() }
+    }
+}
+
+const fn days(count: u64) -> Duration {
+    Duration::from_hours(24 * count)
+}

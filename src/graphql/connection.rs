@@ -1,0 +1,237 @@
+//! Relay connections: the four page arguments, opaque cursors, and totals that are counted only when asked for.
+
+use async_graphql::connection::{Connection, Edge};
+use async_graphql::{Context, Object, OutputType};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::DateTime;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use super::context::RequestContext;
+use super::errors::{GraphqlError, Result};
+use super::loaders::{HotelCount, SessionCount, UserCount};
+use crate::store::hotels::HotelFilter;
+use crate::store::page::{Page, PageRequest};
+use crate::store::roles::RoleFilter;
+use crate::store::sessions::SessionCursor;
+use crate::store::users::{SortKey, UserCursor, UserOrderField};
+
+const DEFAULT_ROWS: u32 = 25;
+const MAX_ROWS: u32 = 100;
+
+/// The arguments of every list, as they came.
+pub struct PageArguments {
+    pub first: Option<i32>,
+    pub after: Option<String>,
+    pub last: Option<i32>,
+    pub before: Option<String>,
+}
+
+impl PageArguments {
+    /// The page they ask for; `decode` reads a cursor of this list.
+    pub fn request<C>(self, decode: impl Fn(&str) -> Option<C>) -> Result<PageRequest<C>> {
+        match (self.first, self.last) {
+            (Some(_), Some(_)) => return Err(GraphqlError::bad_input("last", "cannot stand beside `first`: ask for one of them")),
+            (Some(_), None) if self.before.is_some() => {
+                return Err(GraphqlError::bad_input("before", "goes with `last`; with `first` goes `after`"));
+            }
+            (None, Some(_)) if self.after.is_some() => {
+                return Err(GraphqlError::bad_input("after", "goes with `first`; with `last` goes `before`"));
+            }
+            _ => {}
+        }
+        if self.after.is_some() && self.before.is_some() {
+            return Err(GraphqlError::bad_input("before", "cannot stand beside `after`: ask for one of them"));
+        }
+        let backward = self.last.is_some() || self.before.is_some();
+        let (argument, rows) = if backward { ("last", self.last) } else { ("first", self.first) };
+        let limit = match rows.map(u32::try_from) {
+            None => DEFAULT_ROWS,
+            Some(Ok(rows)) if (1..=MAX_ROWS).contains(&rows) => rows,
+            Some(_) => return Err(GraphqlError::bad_input(argument, "is a number of rows from 1 to 100")),
+        };
+        let cursor = match (self.after, self.before) {
+            (Some(text), _) => Some(("after", text)),
+            (None, Some(text)) => Some(("before", text)),
+            (None, None) => None,
+        };
+        let cursor = cursor
+            .map(|(argument, text)| {
+                let problem = "is no cursor of this list in this order; take one from an edge or from pageInfo";
+                decode(&text).ok_or_else(|| GraphqlError::bad_input(argument, problem))
+            })
+            .transpose()?;
+        Ok(PageRequest { limit, backward, cursor })
+    }
+}
+
+fn encode(content: &impl Serialize) -> String {
+    // Strings and numbers in a tuple always serialise.
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(content).unwrap_or_default())
+}
+
+fn decode<T: DeserializeOwned>(cursor: &str) -> Option<T> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()
+}
+
+/// A cursor of a list that is sorted by one text, such as a name; `list` keeps cursors of other lists out.
+pub fn text_cursor(list: &str, text: &str) -> String {
+    encode(&(list, text))
+}
+
+pub fn read_text_cursor(list: &str, cursor: &str) -> Option<String> {
+    let (kind, text): (String, String) = decode(cursor)?;
+    (kind == list && text.len() <= 1024 && !text.contains('\0')).then_some(text)
+}
+
+pub fn session_cursor(cursor: &SessionCursor) -> String {
+    encode(&("session", cursor.created_at.timestamp_micros(), cursor.id))
+}
+
+pub fn read_session_cursor(cursor: &str) -> Option<SessionCursor> {
+    let (kind, micros, id): (String, i64, Uuid) = decode(cursor)?;
+    let created_at = DateTime::from_timestamp_micros(micros)?;
+    (kind == "session").then_some(SessionCursor { created_at, id })
+}
+
+fn order_name(field: UserOrderField) -> &'static str {
+    match field {
+        UserOrderField::CreatedAt => "created",
+        UserOrderField::Email => "email",
+        UserOrderField::LastName => "last-name",
+        UserOrderField::LastLoginAt => "last-login",
+    }
+}
+
+pub fn user_cursor(field: UserOrderField, cursor: &UserCursor) -> String {
+    match &cursor.key {
+        SortKey::Time(time) => encode(&(order_name(field), time.timestamp_micros(), cursor.id)),
+        SortKey::Text(text) => encode(&(order_name(field), text, cursor.id)),
+    }
+}
+
+/// A cursor holds in the order that it was made in, and in no other.
+pub fn read_user_cursor(field: UserOrderField, cursor: &str) -> Option<UserCursor> {
+    let (name, key, id) = match field {
+        UserOrderField::CreatedAt | UserOrderField::LastLoginAt => {
+            let (name, micros, id): (String, i64, Uuid) = decode(cursor)?;
+            (name, SortKey::Time(DateTime::from_timestamp_micros(micros)?), id)
+        }
+        UserOrderField::Email | UserOrderField::LastName => {
+            let (name, text, id): (String, String, Uuid) = decode(cursor)?;
+            (name, SortKey::Text(Some(text).filter(|text| text.len() <= 1024 && !text.contains('\0'))?), id)
+        }
+    };
+    (name == order_name(field)).then_some(UserCursor { key, id })
+}
+
+/// A connection from a page of rows.
+pub fn connection<T, N: OutputType>(
+    page: Page<T>,
+    total: TotalCount,
+    cursor: impl Fn(&T) -> String,
+    node: impl Fn(T) -> N,
+) -> Connection<String, N, TotalCount> {
+    let mut connection = Connection::with_additional_fields(page.has_previous, page.has_next, total);
+    connection.edges.extend(page.rows.into_iter().map(|row| Edge::new(cursor(&row), node(row))));
+    connection
+}
+
+/// What a connection's total counts.
+pub enum TotalCount {
+    Users(UserCount),
+    Roles(RoleFilter),
+    Hotels(HotelFilter),
+    HotelsOfUser(HotelCount),
+    Sessions(SessionCount),
+}
+
+#[Object]
+impl TotalCount {
+    /// Counted only when asked for; with `atMost`, counting stops there and the answer is then `atMost`.
+    async fn total_count(&self, context: &Context<'_>, at_most: Option<i32>) -> Result<i32> {
+        if at_most.is_some_and(|at_most| at_most < 1) {
+            return Err(GraphqlError::bad_input("atMost", "is a number from 1 on"));
+        }
+        let at_most = at_most.map(i64::from);
+        let (identity, caller) = (context.identity(), context.caller());
+        let count = match self {
+            Self::Users(count) => context.loader().load_one(UserCount { at_most, ..count.clone() }).await?.unwrap_or(0),
+            Self::Sessions(count) => context.loader().load_one(SessionCount { at_most, ..count.clone() }).await?.unwrap_or(0),
+            Self::HotelsOfUser(count) => context.loader().load_one(HotelCount { at_most, ..*count }).await?.unwrap_or(0),
+            Self::Roles(filter) => identity.role_count(&caller, filter, at_most).await?,
+            Self::Hotels(filter) => identity.hotel_count(&caller, filter, at_most).await?,
+        };
+        Ok(i32::try_from(count).unwrap_or(i32::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn page_arguments_are_one_way_or_the_other() {
+        let request = |first, after: Option<&str>, last, before: Option<&str>| {
+            let text = |text: Option<&str>| text.map(str::to_owned);
+            let arguments = PageArguments { first, after: text(after), last, before: text(before) };
+            arguments.request(|cursor| cursor.strip_prefix("c").map(str::to_owned)).ok().map(|request| {
+                (request.limit, request.backward, request.cursor)
+            })
+        };
+        let at = |key: &str| Some(key.to_owned());
+        assert_eq!(request(None, None, None, None), Some((25, false, None)));
+        assert_eq!(request(Some(1), None, None, None), Some((1, false, None)));
+        assert_eq!(request(Some(100), Some("c7"), None, None), Some((100, false, at("7"))));
+        assert_eq!(request(None, Some("c7"), None, None), Some((25, false, at("7"))));
+        assert_eq!(request(None, None, Some(3), None), Some((3, true, None)));
+        assert_eq!(request(None, None, Some(3), Some("c7")), Some((3, true, at("7"))));
+        assert_eq!(request(None, None, None, Some("c7")), Some((25, true, at("7"))));
+        for refused in [
+            request(Some(0), None, None, None),
+            request(Some(101), None, None, None),
+            request(Some(-1), None, None, None),
+            request(None, None, Some(0), None),
+            request(None, None, Some(i32::MIN), None),
+            request(Some(1), None, Some(1), None),
+            request(Some(1), None, None, Some("c7")),
+            request(None, Some("c7"), Some(1), None),
+            request(None, Some("c7"), None, Some("c8")),
+            request(Some(1), Some("7"), None, None),
+            request(Some(1), Some(""), None, None),
+        ] {
+            assert_eq!(refused, None);
+        }
+    }
+
+    #[test]
+    fn cursors_read_back_in_their_own_list_and_order_alone() {
+        let time = DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap();
+        let by_time = UserCursor { key: SortKey::Time(time), id: Uuid::max() };
+        let by_text = UserCursor { key: SortKey::Text("Ünal \"q\"".to_owned()), id: Uuid::max() };
+        let orders = [
+            (UserOrderField::CreatedAt, &by_time),
+            (UserOrderField::LastLoginAt, &by_time),
+            (UserOrderField::Email, &by_text),
+            (UserOrderField::LastName, &by_text),
+        ];
+        for (field, cursor) in orders {
+            let text = user_cursor(field, cursor);
+            for (other, _) in orders {
+                assert_eq!(read_user_cursor(other, &text), (other == field).then(|| cursor.clone()));
+            }
+            assert_eq!(read_session_cursor(&text), None);
+        }
+        let session = SessionCursor { created_at: time, id: Uuid::nil() };
+        assert_eq!(read_session_cursor(&session_cursor(&session)), Some(session));
+        assert_eq!(read_text_cursor("role", &text_cursor("role", "ADMIN")).as_deref(), Some("ADMIN"));
+        assert_eq!(read_text_cursor("hotel", &text_cursor("role", "ADMIN")), None);
+        assert_eq!(read_text_cursor("role", &text_cursor("role", "a\0")), None);
+        for nonsense in ["", "!", "e30", "bnVsbA", "WyJyb2xlIl0"] {
+            assert_eq!(read_text_cursor("role", nonsense), None);
+            assert_eq!(read_session_cursor(nonsense), None);
+        }
+    }
+}

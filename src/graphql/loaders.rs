@@ -1,0 +1,258 @@
+//! The data loaders: each gathers what many resolvers ask for and fetches it in one statement.
+//!
+//! A key of a list holds its parent and the list's arguments; keys with equal arguments are fetched together, so that a
+//! document costs statements by its fields, never by its rows.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use async_graphql::dataloader::Loader;
+use uuid::Uuid;
+
+use super::context::Request;
+use crate::identity::Error;
+use crate::store::hotels::{Hotel, HotelsOf};
+use crate::store::page::{Page, PageRequest};
+use crate::store::roles::Role;
+use crate::store::sessions::{Session, SessionCursor, SessionFilter, SessionsOf};
+use crate::store::users::{User, UserCursor, UserFilter, UserOrder, UsersOf};
+
+/// All loaders of one request.
+pub struct Loaders(pub Arc<Request>);
+
+type Loaded<K, V> = Result<HashMap<K, V>, Arc<Error>>;
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UserById(pub Uuid);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RoleById(pub Uuid);
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct HotelById(pub String);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionById(pub Uuid);
+/// The roles of a user.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RolesOf(pub Uuid);
+
+impl Loader<UserById> for Loaders {
+    type Value = User;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[UserById]) -> Loaded<UserById, User> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let users = self.0.identity.users_by_id(&self.0.caller(), &ids).await?;
+        Ok(users.into_iter().map(|user| (UserById(user.id), user)).collect())
+    }
+}
+
+impl Loader<RoleById> for Loaders {
+    type Value = Role;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[RoleById]) -> Loaded<RoleById, Role> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let roles = self.0.identity.roles_by_id(&self.0.caller(), &ids).await?;
+        Ok(roles.into_iter().map(|role| (RoleById(role.id), role)).collect())
+    }
+}
+
+impl Loader<HotelById> for Loaders {
+    type Value = Hotel;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[HotelById]) -> Loaded<HotelById, Hotel> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0.clone()).collect();
+        let hotels = self.0.identity.hotels_by_id(&self.0.caller(), &ids).await?;
+        Ok(hotels.into_iter().map(|hotel| (HotelById(hotel.id.clone()), hotel)).collect())
+    }
+}
+
+impl Loader<SessionById> for Loaders {
+    type Value = Session;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[SessionById]) -> Loaded<SessionById, Session> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let sessions = self.0.identity.sessions_by_id(&self.0.caller(), &ids).await?;
+        Ok(sessions.into_iter().map(|session| (SessionById(session.id), session)).collect())
+    }
+}
+
+impl Loader<RolesOf> for Loaders {
+    type Value = Arc<[Role]>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[RolesOf]) -> Loaded<RolesOf, Arc<[Role]>> {
+        let users: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let roles = self.0.identity.roles_by_user(&self.0.caller(), &users).await?;
+        Ok(roles.into_iter().map(|(user, roles)| (RolesOf(user), Arc::from(roles))).collect())
+    }
+}
+
+/// A page of users of a parent.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct UserPage {
+    pub parent: UsersOf,
+    pub list: Arc<UserList>,
+}
+
+/// What a list of users is asked for.
+#[derive(PartialEq, Eq, Hash)]
+pub struct UserList {
+    pub filter: Arc<UserFilter>,
+    pub order: UserOrder,
+    pub page: PageRequest<UserCursor>,
+}
+
+/// How many users a parent has.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct UserCount {
+    pub parent: UsersOf,
+    pub filter: Arc<UserFilter>,
+    pub at_most: Option<i64>,
+}
+
+/// A page of the hotels that a user may access.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct HotelPage {
+    pub user: HotelsOf,
+    pub page: PageRequest<String>,
+}
+
+/// How many hotels a user may access.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HotelCount {
+    pub user: HotelsOf,
+    pub at_most: Option<i64>,
+}
+
+/// A page of sessions of a parent.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SessionPage {
+    pub parent: SessionsOf,
+    pub filter: Arc<SessionFilter>,
+    pub page: PageRequest<SessionCursor>,
+}
+
+/// How many sessions a parent has.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SessionCount {
+    pub parent: SessionsOf,
+    pub filter: Arc<SessionFilter>,
+    pub at_most: Option<i64>,
+}
+
+/// The parents in `keys` by the arguments they share.
+fn by_arguments<K, A: Eq + Hash, P>(keys: &[K], split: impl Fn(&K) -> (A, P)) -> HashMap<A, Vec<P>> {
+    let mut groups: HashMap<A, Vec<P>> = HashMap::new();
+    for (arguments, parent) in keys.iter().map(split) {
+        groups.entry(arguments).or_default().push(parent);
+    }
+    groups
+}
+
+/// Whether a parent is a role, a hotel or none: only parents of one kind are fetched together.
+fn kind_of(parent: &UsersOf) -> std::mem::Discriminant<UsersOf> {
+    std::mem::discriminant(parent)
+}
+
+impl Loader<UserPage> for Loaders {
+    type Value = Page<User>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[UserPage]) -> Loaded<UserPage, Page<User>> {
+        let caller = self.0.caller();
+        let mut loaded = HashMap::new();
+        for ((list, _), parents) in by_arguments(keys, |key| ((key.list.clone(), kind_of(&key.parent)), key.parent.clone())) {
+            let pages = self.0.identity.user_pages(&caller, &parents, &list.filter, list.order, &list.page).await?;
+            loaded.extend(pages.into_iter().map(|(parent, page)| (UserPage { parent, list: list.clone() }, page)));
+        }
+        Ok(loaded)
+    }
+}
+
+impl Loader<UserCount> for Loaders {
+    type Value = i64;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[UserCount]) -> Loaded<UserCount, i64> {
+        let caller = self.0.caller();
+        let mut loaded = HashMap::new();
+        let groups =
+            by_arguments(keys, |key| ((key.filter.clone(), key.at_most, kind_of(&key.parent)), key.parent.clone()));
+        for ((filter, at_most, _), parents) in groups {
+            let counts = self.0.identity.user_counts(&caller, &parents, &filter, at_most).await?;
+            let key = |parent| UserCount { parent, filter: filter.clone(), at_most };
+            loaded.extend(counts.into_iter().map(|(parent, count)| (key(parent), count)));
+        }
+        Ok(loaded)
+    }
+}
+
+impl Loader<HotelPage> for Loaders {
+    type Value = Page<Hotel>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[HotelPage]) -> Loaded<HotelPage, Page<Hotel>> {
+        let caller = self.0.caller();
+        let mut loaded = HashMap::new();
+        for (page, users) in by_arguments(keys, |key| (key.page.clone(), key.user)) {
+            let pages = self.0.identity.hotel_pages_by_user(&caller, &users, &page).await?;
+            loaded.extend(pages.into_iter().map(|(user, hotels)| (HotelPage { user, page: page.clone() }, hotels)));
+        }
+        Ok(loaded)
+    }
+}
+
+impl Loader<HotelCount> for Loaders {
+    type Value = i64;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[HotelCount]) -> Loaded<HotelCount, i64> {
+        let caller = self.0.caller();
+        let mut loaded = HashMap::new();
+        for (at_most, users) in by_arguments(keys, |key| (key.at_most, key.user)) {
+            let counts = self.0.identity.hotel_counts_by_user(&caller, &users, at_most).await?;
+            loaded.extend(counts.into_iter().map(|(user, count)| (HotelCount { user, at_most }, count)));
+        }
+        Ok(loaded)
+    }
+}
+
+impl Loader<SessionPage> for Loaders {
+    type Value = Page<Session>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[SessionPage]) -> Loaded<SessionPage, Page<Session>> {
+        let caller = self.0.caller();
+        let mut loaded = HashMap::new();
+        let kind = |parent: &SessionsOf| *parent == SessionsOf::Everyone;
+        let groups =
+            by_arguments(keys, |key| ((key.filter.clone(), key.page.clone(), kind(&key.parent)), key.parent));
+        for ((filter, page, _), parents) in groups {
+            let pages = self.0.identity.session_pages(&caller, &parents, &filter, &page).await?;
+            let key = |parent| SessionPage { parent, filter: filter.clone(), page: page.clone() };
+            loaded.extend(pages.into_iter().map(|(parent, sessions)| (key(parent), sessions)));
+        }
+        Ok(loaded)
+    }
+}
+
+impl Loader<SessionCount> for Loaders {
+    type Value = i64;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[SessionCount]) -> Loaded<SessionCount, i64> {
+        let caller = self.0.caller();
+        let mut loaded = HashMap::new();
+        let kind = |parent: &SessionsOf| *parent == SessionsOf::Everyone;
+        let groups = by_arguments(keys, |key| ((key.filter.clone(), key.at_most, kind(&key.parent)), key.parent));
+        for ((filter, at_most, _), parents) in groups {
+            let counts = self.0.identity.session_counts(&caller, &parents, &filter, at_most).await?;
+            let key = |parent| SessionCount { parent, filter: filter.clone(), at_most };
+            loaded.extend(counts.into_iter().map(|(parent, count)| (key(parent), count)));
+        }
+        Ok(loaded)
+    }
+}

@@ -1,0 +1,60 @@
+//! `node` and `nodes`: any object by its id.
+
+use async_graphql::{Context, ID, Interface, Object};
+use futures_util::future::try_join_all;
+
+use super::context::RequestContext;
+use super::errors::{GraphqlError, Result};
+use super::hotel::Hotel;
+use super::ids::GlobalId;
+use super::loaders::{HotelById, RoleById, SessionById, UserById};
+use super::role::Role;
+use super::session::Session;
+use super::user::User;
+use crate::identity::require_ready;
+
+const MAX_IDS: usize = 100;
+
+/// Anything with a globally unique id. Ids read `<kind>:<key>`: user:<uuid>, role:<uuid>, hotel:<PMS hotel id>,
+/// session:<uuid>, audit:<uuid>, apikey:<uuid>.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "ID", desc = "Unique among all objects."))]
+pub enum Node {
+    User(User),
+    Role(Role),
+    Hotel(Hotel),
+    Session(Session),
+}
+
+#[derive(Default)]
+pub struct NodeQueries;
+
+#[Object]
+impl NodeQueries {
+    /// Re-fetch any object by its id. Null where there is none that the caller may see.
+    async fn node(&self, context: &Context<'_>, id: ID) -> Result<Option<Node>> {
+        require_ready(&context.caller())?;
+        load(context, GlobalId::parse(&id, "id")?).await
+    }
+
+    /// Re-fetch many objects by their ids, at most 100; null stands where there is none that the caller may see.
+    async fn nodes(&self, context: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>> {
+        require_ready(&context.caller())?;
+        if ids.len() > MAX_IDS {
+            return Err(GraphqlError::bad_input("ids", "holds at most 100 ids"));
+        }
+        let ids = ids.iter().map(|id| GlobalId::parse(id, "ids")).collect::<Result<Vec<_>>>()?;
+        try_join_all(ids.into_iter().map(|id| load(context, id))).await
+    }
+}
+
+async fn load(context: &Context<'_>, id: GlobalId) -> Result<Option<Node>> {
+    let loader = context.loader();
+    Ok(match id {
+        GlobalId::User(id) => loader.load_one(UserById(id)).await?.map(|user| Node::User(User(user))),
+        GlobalId::Role(id) => loader.load_one(RoleById(id)).await?.map(|role| Node::Role(Role(role))),
+        GlobalId::Hotel(id) => loader.load_one(HotelById(id)).await?.map(|hotel| Node::Hotel(Hotel(hotel))),
+        GlobalId::Session(id) => loader.load_one(SessionById(id)).await?.map(|session| Node::Session(Session(session))),
+        GlobalId::AuditEvent(_) | GlobalId::ApiKey(_) => None,
+    })
+}

@@ -1,0 +1,103 @@
+//! Where a request comes from: the client's address, its agent, and a fingerprint of its device.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{ConnectInfo, Request};
+use axum::http::{HeaderMap, HeaderName, header};
+use ipnet::IpNet;
+use sha2::{Digest, Sha256};
+
+use crate::identity::Client;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// Characters of an agent that are kept.
+const MAX_AGENT: usize = 512;
+/// What one device tends to say of itself. A client that keeps a random `X-Device-Id` cannot be mistaken for another.
+const DEVICE_HEADERS: [HeaderName; 4] = [
+    header::USER_AGENT,
+    header::ACCEPT_LANGUAGE,
+    HeaderName::from_static("sec-ch-ua-platform"),
+    HeaderName::from_static("x-device-id"),
+];
+
+pub fn client_of(request: &Request, trusted: &[IpNet]) -> Client {
+    let headers = request.headers();
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let agent = headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    Client {
+        ip_address: peer.map(|peer| client_address(peer, headers, trusted).to_string()),
+        user_agent: agent.map(|agent| agent.chars().filter(|character| !character.is_control()).take(MAX_AGENT).collect()),
+        device_fingerprint: Some(fingerprint(headers)),
+    }
+}
+
+/// The address nearest to us that is no trusted proxy's. What stands left of it was written by the client itself.
+fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+    let mut address = peer.to_canonical();
+    let hops = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).flat_map(|hops| hops.split(','));
+    for hop in hops.collect::<Vec<_>>().into_iter().rev() {
+        if !is_trusted(&address) {
+            break;
+        }
+        // A proxy we trust wrote something else than an address: stay with the proxy.
+        let Ok(next) = hop.trim().parse::<IpAddr>() else { break };
+        address = next.to_canonical();
+    }
+    address
+}
+
+fn fingerprint(headers: &HeaderMap) -> String {
+    let mut hash = Sha256::new();
+    for name in &DEVICE_HEADERS {
+        let value = headers.get(name).map(|value| value.as_bytes()).unwrap_or_default();
+        hash.update(u64::try_from(value.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(value);
+    }
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_trusted_proxies_are_believed() {
+        let trusted: Vec<IpNet> = ["10.0.0.0/8", "::1/128"].map(|network| network.parse().unwrap()).to_vec();
+        // peer, X-Forwarded-For headers -> client
+        let table: [(&str, &[&str], &str); 9] = [
+            ("203.0.113.9", &[], "203.0.113.9"),
+            ("203.0.113.9", &["198.51.100.1"], "203.0.113.9"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.1", &["198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["1.2.3.4, 198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["1.2.3.4", "198.51.100.1, 10.9.9.9"], "198.51.100.1"),
+            ("10.0.0.1", &["10.0.0.7, 10.0.0.8"], "10.0.0.7"),
+            ("10.0.0.1", &["198.51.100.1, nonsense"], "10.0.0.1"),
+            ("::ffff:10.0.0.1", &["2001:db8::5"], "2001:db8::5"),
+        ];
+        for (peer, forwarded, expected) in table {
+            let mut headers = HeaderMap::new();
+            for value in forwarded {
+                headers.append(FORWARDED_FOR, HeaderValue::from_static(value));
+            }
+            let found = client_address(peer.parse().unwrap(), &headers, &trusted);
+            assert_eq!(found, expected.parse::<IpAddr>().unwrap(), "{peer} {forwarded:?}");
+        }
+    }
+
+    #[test]
+    fn devices_differ_by_what_they_say_of_themselves() {
+        let headers = |agent: &'static str, language: &'static str| {
+            HeaderMap::from_iter([
+                (header::USER_AGENT, HeaderValue::from_static(agent)),
+                (header::ACCEPT_LANGUAGE, HeaderValue::from_static(language)),
+            ])
+        };
+        assert_eq!(fingerprint(&headers("a", "bc")), fingerprint(&headers("a", "bc")));
+        assert_ne!(fingerprint(&headers("a", "bc")), fingerprint(&headers("ab", "c")));
+        assert_eq!(fingerprint(&HeaderMap::new()).len(), 32);
+    }
+}

@@ -1,0 +1,339 @@
+//! `/graphql`, by the GraphQL-over-HTTP specification: POST with a JSON body, GET for queries, no batches, no uploads.
+//!
+//! Written by hand: the ready-made extractor runs mutations over GET, takes JSON sent as text/plain or multipart (which
+//! lets other sites post it), answers 200 to everything and reads bodies without a limit.
+
+use std::sync::Arc;
+
+use async_graphql::{Response as Answer, Variables};
+use async_graphql_axum::GraphQLResponse;
+use axum::body::Body;
+use axum::extract::{Extension, Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::request::{About, Statements, bearer};
+use super::{App, explorer};
+use crate::graphql::guard::{Guarded, guard};
+use crate::graphql::{Execution, code, error_response, execute, failed};
+use crate::identity::Principal;
+
+const RESPONSE_JSON: &str = "application/graphql-response+json";
+const JSON: &str = "application/json";
+
+/// A GraphQL request, however it came.
+#[derive(Debug)]
+struct Asked {
+    query: String,
+    operation_name: Option<String>,
+    variables: Variables,
+}
+
+/// An answer that is not run for: what is wrong with the request.
+struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+fn refuse(status: StatusCode, message: impl Into<String>) -> Refusal {
+    Refusal { status, code: code::BAD_USER_INPUT, message: message.into() }
+}
+
+pub async fn endpoint(State(app): State<Arc<App>>, Extension(about): Extension<About>, request: Request) -> Response {
+    let headers = request.headers();
+    let is_get = request.method() == Method::GET;
+    if is_get && app.options.explorer && asks_for_page(headers) && !has_query(request.uri().query()) {
+        return explorer::page();
+    }
+    let Some(media_type) = acceptable(headers) else {
+        let message = format!("this endpoint answers with {RESPONSE_JSON} or {JSON}: accept one of them");
+        return respond(&about, RESPONSE_JSON, StatusCode::NOT_ACCEPTABLE, error_response(code::BAD_USER_INPUT, message));
+    };
+    match answer(&app, &about, request, media_type).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            let mut response =
+                respond(&about, media_type, refusal.status, error_response(refusal.code, refusal.message));
+            if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
+                let allow = HeaderValue::from_static(if is_get { "POST" } else { "GET, POST" });
+                response.headers_mut().insert(header::ALLOW, allow);
+            }
+            response
+        }
+    }
+}
+
+async fn answer(app: &Arc<App>, about: &About, request: Request, media_type: &'static str) -> Result<Response, Refusal> {
+    let token = bearer(request.headers()).map(str::to_owned);
+    let is_get = request.method() == Method::GET;
+    let asked = match *request.method() {
+        Method::GET => from_url(&request)?,
+        Method::POST => from_body(request, app.options.max_body).await?,
+        _ => return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "send queries by POST or GET, mutations by POST")),
+    };
+    let guarded = guard(&asked.query, asked.operation_name.as_deref(), &asked.variables, app.options.limits);
+    let guarded = match guarded {
+        Ok(guarded) => guarded,
+        Err(refused) => {
+            let status = request_error_status(media_type);
+            return Ok(respond(about, media_type, status, error_response(refused.code, refused.message)));
+        }
+    };
+    if is_get && guarded.is_mutation {
+        return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "mutations go by POST"));
+    }
+    run(app, about, token, guarded, asked, media_type).await
+}
+
+async fn run(
+    app: &Arc<App>,
+    about: &About,
+    token: Option<String>,
+    guarded: Guarded,
+    asked: Asked,
+    media_type: &'static str,
+) -> Result<Response, Refusal> {
+    // Signing in again must work whatever token the client still sends along.
+    let token = token.as_deref().filter(|_| !guarded.signs_in);
+    let principal = match app.identity.authenticate(token).await {
+        Ok(principal) => principal,
+        Err(error) => {
+            let answer = failed(&error);
+            let status = status_of(&answer, media_type);
+            return Ok(respond(about, media_type, status, answer));
+        }
+    };
+    if let Principal::User(user) = &principal {
+        tracing::Span::current().record("user_id", tracing::field::display(user.access.user_id));
+    }
+    let caller = app.identity.caller(principal, about.client.clone(), about.request_id.clone());
+    let statements = caller.statements.clone();
+    let execution = Execution {
+        document: guarded.document,
+        operation_name: asked.operation_name,
+        variables: asked.variables,
+    };
+    let answer = execute(&app.schema, app.identity.clone(), caller, execution).await;
+    let status = status_of(&answer, media_type);
+    let mut response = respond(about, media_type, status, answer);
+    response.extensions_mut().insert(Statements(statements.get()));
+    Ok(response)
+}
+
+/// With the newer media type a document that cannot be run is a 400; with plain JSON the specification wants 200.
+fn request_error_status(media_type: &str) -> StatusCode {
+    if media_type == RESPONSE_JSON { StatusCode::BAD_REQUEST } else { StatusCode::OK }
+}
+
+/// The status of an answer: 200 where there is data; without, what kept it from being there.
+fn status_of(answer: &Answer, media_type: &str) -> StatusCode {
+    if answer.data != async_graphql::Value::Null || answer.errors.is_empty() {
+        return StatusCode::OK;
+    }
+    let has = |wanted: &str| {
+        answer.errors.iter().any(|error| {
+            let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
+            matches!(code, Some(async_graphql::Value::String(code)) if code == wanted)
+        })
+    };
+    if has(code::UNAVAILABLE) {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else if has(code::INTERNAL) {
+        StatusCode::INTERNAL_SERVER_ERROR
+    } else if has(code::RATE_LIMITED) {
+        StatusCode::TOO_MANY_REQUESTS
+    } else if has(code::UNAUTHENTICATED) {
+        StatusCode::UNAUTHORIZED
+    } else if has(code::PASSWORD_CHANGE_REQUIRED) {
+        StatusCode::FORBIDDEN
+    } else {
+        request_error_status(media_type)
+    }
+}
+
+fn respond(about: &About, media_type: &'static str, status: StatusCode, answer: Answer) -> Response {
+    let retry_after = answer.errors.iter().find_map(|error| match error.extensions.as_ref()?.get("retryAfter")? {
+        async_graphql::Value::Number(seconds) => seconds.as_u64(),
+        _ => None,
+    });
+    let answer = answer.extension("requestId", async_graphql::Value::String(about.request_id.clone()));
+    let mut response = GraphQLResponse::from(answer).into_response();
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, content_type(media_type));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
+    }
+    if let Some(seconds) = retry_after {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+fn content_type(media_type: &str) -> HeaderValue {
+    HeaderValue::from_static(if media_type == JSON {
+        "application/json; charset=utf-8"
+    } else {
+        "application/graphql-response+json; charset=utf-8"
+    })
+}
+
+/// The best media type that the client accepts; the newer one where it leaves the choice to us.
+fn acceptable(headers: &HeaderMap) -> Option<&'static str> {
+    let accept: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    if accept.is_empty() {
+        return Some(RESPONSE_JSON);
+    }
+    let ranges: Vec<(&str, f32)> = accept.iter().flat_map(|value| value.split(',')).map(range).collect();
+    let quality = |media_type: &str| {
+        // The most specific range that covers the type decides.
+        ["*/*", "application/*", media_type].iter().rev().find_map(|covering| {
+            ranges.iter().find(|(range, _)| range.eq_ignore_ascii_case(covering)).map(|(_, quality)| *quality)
+        })
+    };
+    let candidates = [RESPONSE_JSON, JSON].map(|media_type| (media_type, quality(media_type).unwrap_or(0.0)));
+    let best = candidates.into_iter().reduce(|best, next| if next.1 > best.1 { next } else { best })?;
+    (best.1 > 0.0).then_some(best.0)
+}
+
+/// A media range and its quality, of one part of an Accept header.
+fn range(part: &str) -> (&str, f32) {
+    let mut parameters = part.split(';').map(str::trim);
+    let range = parameters.next().unwrap_or_default();
+    let quality = parameters
+        .filter_map(|parameter| parameter.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
+        .and_then(|(_, value)| value.trim().parse().ok())
+        .unwrap_or(1.0);
+    (range, quality)
+}
+
+fn asks_for_page(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accept.split(',').any(|part| range(part).0.eq_ignore_ascii_case("text/html"))
+}
+
+fn has_query(url_query: Option<&str>) -> bool {
+    url_query.is_some_and(|query| query.split('&').any(|pair| pair.starts_with("query=")))
+}
+
+#[derive(Deserialize)]
+struct UrlParameters {
+    query: Option<String>,
+    #[serde(rename = "operationName")]
+    operation_name: Option<String>,
+    variables: Option<String>,
+}
+
+fn from_url(request: &Request) -> Result<Asked, Refusal> {
+    let Query(parameters) = Query::<UrlParameters>::try_from_uri(request.uri())
+        .map_err(|_| refuse(StatusCode::BAD_REQUEST, "the URL's query string cannot be read"))?;
+    let query = parameters.query.ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "`query` is missing"))?;
+    let variables = match parameters.variables.as_deref() {
+        None | Some("") => Value::Null,
+        Some(text) => serde_json::from_str(text)
+            .map_err(|_| refuse(StatusCode::BAD_REQUEST, "`variables` must be a JSON object"))?,
+    };
+    Ok(Asked { query, operation_name: parameters.operation_name.filter(|name| !name.is_empty()), variables: read_variables(variables)? })
+}
+
+async fn from_body(request: Request, max_body: usize) -> Result<Asked, Refusal> {
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !is_json(content_type) {
+        let message = "send the request as application/json, in UTF-8";
+        return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    }
+    let body = read_body(request.into_body(), max_body).await?;
+    let body: Value = serde_json::from_slice(&body)
+        .map_err(|error| refuse(StatusCode::BAD_REQUEST, format!("the body is no JSON in UTF-8: {error}")))?;
+    let Value::Object(mut body) = body else {
+        return Err(refuse(StatusCode::BAD_REQUEST, "the body must be one JSON object; batches are not answered"));
+    };
+    let query = match body.remove("query") {
+        Some(Value::String(query)) => query,
+        _ => return Err(refuse(StatusCode::BAD_REQUEST, "`query` is missing or no string")),
+    };
+    let operation_name = match body.remove("operationName") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(name)) => Some(name).filter(|name| !name.is_empty()),
+        Some(_) => return Err(refuse(StatusCode::BAD_REQUEST, "`operationName` must be a string")),
+    };
+    if !matches!(body.remove("extensions"), None | Some(Value::Null | Value::Object(_))) {
+        return Err(refuse(StatusCode::BAD_REQUEST, "`extensions` must be an object"));
+    }
+    let variables = read_variables(body.remove("variables").unwrap_or_default())?;
+    Ok(Asked { query, operation_name, variables })
+}
+
+fn read_variables(variables: Value) -> Result<Variables, Refusal> {
+    match variables {
+        Value::Null => Ok(Variables::from_json(Value::Object(Map::new()))),
+        Value::Object(_) => Ok(Variables::from_json(variables)),
+        _ => Err(refuse(StatusCode::BAD_REQUEST, "`variables` must be an object")),
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    let mut parts = content_type.split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case(JSON));
+    is_json
+        && parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
+            !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        })
+}
+
+async fn read_body(body: Body, max_body: usize) -> Result<bytes::Bytes, Refusal> {
+    axum::body::to_bytes(body, max_body).await.map_err(|error| {
+        let error: axum::BoxError = error.into_inner();
+        if error.is::<http_body_util::LengthLimitError>() {
+            let message = format!("the body is larger than {max_body} bytes");
+            refuse(StatusCode::PAYLOAD_TOO_LARGE, message)
+        } else {
+            refuse(StatusCode::BAD_REQUEST, "the body broke off")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_accepted_media_type_is_sent() {
+        let table: [(&[&str], Option<&str>); 12] = [
+            (&[], Some(RESPONSE_JSON)),
+            (&["*/*"], Some(RESPONSE_JSON)),
+            (&["application/*"], Some(RESPONSE_JSON)),
+            (&["application/json"], Some(JSON)),
+            (&["application/json, */*;q=0.1"], Some(JSON)),
+            (&["APPLICATION/GRAPHQL-RESPONSE+JSON; charset=utf-8, application/json; charset=utf-8"], Some(RESPONSE_JSON)),
+            (&["application/json", "application/graphql-response+json;q=0.9"], Some(JSON)),
+            (&["application/graphql-response+json;q=0, */*"], Some(JSON)),
+            (&["text/html, application/json;q=0.5"], Some(JSON)),
+            (&["text/html"], None),
+            (&["application/json;q=0"], None),
+            (&[""], None),
+        ];
+        for (accept, expected) in table {
+            let mut headers = HeaderMap::new();
+            for value in accept {
+                headers.append(header::ACCEPT, HeaderValue::from_static(value));
+            }
+            assert_eq!(acceptable(&headers), expected, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn only_json_in_utf8_is_read() {
+        for accepted in ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\""] {
+            assert!(is_json(accepted), "{accepted}");
+        }
+        for refused in ["", "text/plain", "application/json; charset=latin1", "multipart/form-data", "application/jsonp"] {
+            assert!(!is_json(refused), "{refused}");
+        }
+    }
+}

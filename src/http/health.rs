@@ -1,0 +1,80 @@
+//! What operators and their programs ask: health, readiness, metrics, and the public keys.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chrono::SecondsFormat;
+use serde_json::{Value, json};
+
+use super::App;
+use crate::telemetry::metrics;
+
+/// The database's state and the pool's figures; 503 while the database is away.
+pub async fn healthz(State(app): State<Arc<App>>) -> Response {
+    let database = app.identity.database();
+    let reached = database.ping().await;
+    if let Err(error) = &reached {
+        tracing::warn!(%error, "database_health_check_failed");
+    }
+    let figures = database.figures();
+    let state = if reached.is_ok() { "healthy" } else { "unhealthy" };
+    let body = json!({
+        "status": state,
+        "service": "voicehive-identity",
+        "version": env!("CARGO_PKG_VERSION"),
+        "timestamp": app.identity.clock().now().to_rfc3339_opts(SecondsFormat::Millis, true),
+        "database": {
+            "status": state,
+            "connected": reached.is_ok(),
+            "pool_stats": {
+                "size": figures.size,
+                "checked_in": figures.checked_in,
+                "checked_out": figures.checked_out,
+                "overflow": figures.overflow,
+            },
+        },
+    });
+    answer(reached.is_ok(), body)
+}
+
+/// The process runs and answers.
+pub async fn livez() -> Json<Value> {
+    Json(json!({ "status": "alive" }))
+}
+
+/// Requests may be sent here: the database is there, and the server is not about to stop.
+pub async fn readyz(State(app): State<Arc<App>>) -> Response {
+    if !app.ready.load(Ordering::Relaxed) {
+        return answer(false, json!({ "status": "stopping" }));
+    }
+    let reached = app.identity.database().ping().await.is_ok();
+    answer(reached, json!({ "status": if reached { "ready" } else { "database unavailable" } }))
+}
+
+fn answer(well: bool, body: Value) -> Response {
+    let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let mut response = (status, Json(body)).into_response();
+    if !well {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+/// Prometheus text format.
+pub async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let Some(handle) = &app.metrics else { return StatusCode::NOT_FOUND.into_response() };
+    let figures = app.identity.database().figures();
+    metrics::database_pool(figures.checked_in, figures.checked_out, figures.overflow);
+    let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, content_type)], handle.render()).into_response()
+}
+
+/// The public keys, for whoever checks access tokens by themself.
+pub async fn jwks(State(app): State<Arc<App>>) -> Response {
+    let cache = HeaderValue::from_static("public, max-age=300");
+    ([(header::CACHE_CONTROL, cache)], Json(app.identity.public_keys().clone())).into_response()
+}

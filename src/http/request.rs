@@ -1,0 +1,108 @@
+//! What every request passes: its id, its client, its own task, its line in the log and its place in the metrics.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::App;
+use super::client::client_of;
+use crate::identity::Client;
+use crate::telemetry::metrics;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const SQL_STATEMENTS: HeaderName = HeaderName::from_static("x-sql-statements");
+
+/// What a handler learns of its request beside what it asks for.
+#[derive(Clone, Debug)]
+pub struct About {
+    pub request_id: String,
+    pub client: Client,
+}
+
+/// Left on an answer by its handler: how many SQL statements it took.
+#[derive(Clone, Copy)]
+pub struct Statements(pub u64);
+
+/// Runs the request in a task of its own, so that it ends even if nobody waits for the answer any more.
+pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let request_id = request_id(&request, &app);
+    let client = client_of(&request, &app.options.trusted_proxies);
+    let method = method_name(request.method());
+    let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+    let span = tracing::info_span!("request", request_id, method, route);
+    request.extensions_mut().insert(About { request_id: request_id.clone(), client });
+
+    let running = tokio::spawn(next.run(request).instrument(span.clone()));
+    let mut response = running.await.unwrap_or_else(|_| {
+        span.in_scope(|| tracing::error!("request_panicked"));
+        let detail = json!({ "detail": "something went wrong on our side" });
+        (StatusCode::INTERNAL_SERVER_ERROR, Json(detail)).into_response()
+    });
+
+    let status = response.status().as_u16();
+    let took = began.elapsed();
+    let statements = response.extensions().get::<Statements>().map_or(0, |statements| statements.0);
+    metrics::request(method, &route, status, took);
+    metrics::sql_statements(statements);
+    span.in_scope(|| {
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(status, duration_ms, sql_statements = statements, "request_completed");
+    });
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    if app.options.show_statements && response.extensions().get::<Statements>().is_some() {
+        response.headers_mut().insert(SQL_STATEMENTS, statements.into());
+    }
+    response
+}
+
+/// The id that came along, if it is one we are willing to log, or a new one.
+fn request_id(request: &Request, app: &App) -> String {
+    let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let fits = |id: &&str| {
+        (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+    };
+    given.filter(fits).map_or_else(|| app.identity.clock().new_id().as_simple().to_string(), str::to_owned)
+}
+
+/// A method for a label: clients can invent methods, and each would be a time series.
+fn method_name(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "HEAD" => "HEAD",
+        "OPTIONS" => "OPTIONS",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        _ => "other",
+    }
+}
+
+/// The token of an `Authorization: Bearer` header. Another scheme is a token that does not hold.
+pub fn bearer(headers: &axum::http::HeaderMap) -> Option<&str> {
+    let value = headers.get(axum::http::header::AUTHORIZATION)?;
+    let Ok(text) = value.to_str() else { return Some("") };
+    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+    Some(if scheme.eq_ignore_ascii_case("bearer") { token.trim() } else { "" })
+}
+
+pub async fn not_found() -> Response {
+    let detail = "Not Found: the API is at /graphql, the old calls are below /auth/";
+    (StatusCode::NOT_FOUND, Json(json!({ "detail": detail }))).into_response()
+}
+
+/// Reads a uuid that a client sent in the form of a session id.
+pub fn session_id(text: &str) -> Option<Uuid> {
+    Uuid::try_parse(text).ok()
+}

@@ -1,0 +1,223 @@
+//! The old REST calls, as the clients of the service before us know them. The same operations as the mutations: only the
+//! shapes differ.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::App;
+use super::request::{About, Statements, bearer, session_id};
+use crate::identity::{Caller, Error, Failure, Principal, RefusalCode, SignIn, SignOut, SignedIn, UserPrincipal};
+use crate::store::users::HotelScope;
+
+#[derive(Deserialize)]
+struct Login {
+    email: String,
+    password: String,
+    #[serde(default)]
+    remember_me: bool,
+}
+
+#[derive(Deserialize)]
+struct Refresh {
+    refresh_token: String,
+}
+
+#[derive(Default, Deserialize)]
+struct Logout {
+    session_id: Option<String>,
+    #[serde(default)]
+    all_sessions: bool,
+}
+
+pub async fn login(State(app): State<Arc<App>>, Extension(about): Extension<About>, body: Body) -> Response {
+    let login: Login = match read(&app, body).await {
+        Ok(login) => login,
+        Err(response) => return response,
+    };
+    let caller = anonymous(&app, &about);
+    let sign_in = SignIn { email: &login.email, password: &login.password, remember_me: login.remember_me };
+    let outcome = app.identity.sign_in(&caller, sign_in).await;
+    counted(&caller, outcome.map_or_else(|failure| failed(&failure), |signed_in| tokens(&signed_in)))
+}
+
+pub async fn refresh(State(app): State<Arc<App>>, Extension(about): Extension<About>, body: Body) -> Response {
+    let refresh: Refresh = match read(&app, body).await {
+        Ok(refresh) => refresh,
+        Err(response) => return response,
+    };
+    let caller = anonymous(&app, &about);
+    let outcome = app.identity.refresh(&caller, &refresh.refresh_token).await;
+    counted(&caller, outcome.map_or_else(|failure| failed(&failure), |signed_in| tokens(&signed_in)))
+}
+
+pub async fn logout(
+    State(app): State<Arc<App>>,
+    Extension(about): Extension<About>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let logout: Logout = match read_optional(&app, body).await {
+        Ok(logout) => logout.unwrap_or_default(),
+        Err(response) => return response,
+    };
+    let (caller, _) = match signed_in(&app, &about, &headers).await {
+        Ok(signed_in) => signed_in,
+        Err(response) => return response,
+    };
+    let which = match (&logout.session_id, logout.all_sessions) {
+        (_, true) => SignOut::All,
+        (None, false) => SignOut::Current,
+        (Some(text), false) => match session_id(text) {
+            Some(id) => SignOut::Session(id),
+            None => return malformed("session_id", "is no session id"),
+        },
+    };
+    let outcome = app.identity.sign_out(&caller, which).await;
+    counted(&caller, match outcome {
+        Ok(_) => Json(json!({ "message": "Logged out successfully" })).into_response(),
+        Err(failure) => failed(&failure),
+    })
+}
+
+pub async fn me(State(app): State<Arc<App>>, Extension(about): Extension<About>, headers: HeaderMap) -> Response {
+    match signed_in(&app, &about, &headers).await {
+        Ok((caller, user)) => {
+            let authenticated_at = instant(user.access.session_created_at);
+            counted(&caller, Json(json!({ "user": user_of(&user), "authenticated_at": authenticated_at })).into_response())
+        }
+        Err(response) => response,
+    }
+}
+
+fn anonymous(app: &App, about: &About) -> Caller {
+    app.identity.caller(Principal::Anonymous, about.client.clone(), about.request_id.clone())
+}
+
+async fn signed_in(
+    app: &App,
+    about: &About,
+    headers: &HeaderMap,
+) -> Result<(Caller, Arc<UserPrincipal>), Response> {
+    // No header at all is answered like a token that does not hold.
+    let token = bearer(headers).unwrap_or_default();
+    let principal = app.identity.authenticate(Some(token)).await.map_err(|error| failed(&Failure::Error(error)))?;
+    let Principal::User(user) = &principal else { return Err(unauthorized("Not authenticated")) };
+    let user = user.clone();
+    Ok((app.identity.caller(principal, about.client.clone(), about.request_id.clone()), user))
+}
+
+fn counted(caller: &Caller, mut response: Response) -> Response {
+    response.extensions_mut().insert(Statements(caller.statements.get()));
+    response
+}
+
+fn tokens(signed_in: &SignedIn) -> Response {
+    Json(json!({
+        "access_token": signed_in.tokens.access_token,
+        "refresh_token": signed_in.tokens.refresh_token,
+        "token_type": "bearer",
+        "expires_in": signed_in.tokens.expires_in.as_secs(),
+        "user": user_of(&signed_in.principal),
+    }))
+    .into_response()
+}
+
+fn user_of(user: &UserPrincipal) -> Value {
+    let access = &user.access;
+    json!({
+        "user_id": access.user_id,
+        "email": access.email,
+        "roles": access.roles,
+        "permissions": access.permissions,
+        "session_id": access.session_id,
+        "expires_at": instant(access.session_expires_at),
+        "hotel_ids": (access.hotel_scope != HotelScope::All).then_some(&access.hotels),
+    })
+}
+
+fn instant(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+fn failed(failure: &Failure) -> Response {
+    match failure {
+        Failure::Refused(refusal) => {
+            let mut response = match refusal.code {
+                RefusalCode::InvalidToken => unauthorized("Invalid refresh token"),
+                RefusalCode::AccountLocked => unauthorized(&refusal.message),
+                RefusalCode::NotFound => with_detail(StatusCode::NOT_FOUND, "Session not found"),
+                _ => unauthorized("Invalid credentials"),
+            };
+            retry_after(&mut response, refusal.retry_after);
+            response
+        }
+        Failure::Error(Error::Unauthenticated(_)) => unauthorized("Could not validate credentials"),
+        Failure::Error(Error::RateLimited { retry_after: wait }) => {
+            let mut response = with_detail(StatusCode::TOO_MANY_REQUESTS, "Too many attempts");
+            retry_after(&mut response, Some(*wait));
+            response
+        }
+        Failure::Error(Error::Unavailable(cause)) => {
+            tracing::warn!(cause = cause.as_ref().map(tracing::field::display), "request_unavailable");
+            let mut response = with_detail(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable");
+            retry_after(&mut response, Some(std::time::Duration::from_secs(1)));
+            response
+        }
+        Failure::Error(Error::PasswordChangeRequired) => with_detail(StatusCode::FORBIDDEN, "Password change required"),
+        Failure::Error(Error::BadInput { argument, problem }) => malformed(argument, problem),
+        Failure::Error(Error::Internal(cause)) => {
+            tracing::error!(cause, "request_failed");
+            with_detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
+        }
+    }
+}
+
+fn with_detail(status: StatusCode, detail: &str) -> Response {
+    (status, Json(json!({ "detail": detail }))).into_response()
+}
+
+fn unauthorized(detail: &str) -> Response {
+    let mut response = with_detail(StatusCode::UNAUTHORIZED, detail);
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+fn retry_after(response: &mut Response, wait: Option<std::time::Duration>) {
+    if let Some(wait) = wait {
+        response.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
+    }
+}
+
+/// 422, in the shape that the old service's framework gave it.
+fn malformed(field: &str, problem: &str) -> Response {
+    let detail = json!({ "detail": [{ "loc": ["body", field], "msg": problem, "type": "value_error" }] });
+    (StatusCode::UNPROCESSABLE_ENTITY, Json(detail)).into_response()
+}
+
+/// The body as a `T`, whatever content type it is said to have: so the old clients may send it.
+async fn read<T: DeserializeOwned>(app: &App, body: Body) -> Result<T, Response> {
+    read_optional(app, body).await?.ok_or_else(|| malformed("", "the body is empty"))
+}
+
+async fn read_optional<T: DeserializeOwned>(app: &App, body: Body) -> Result<Option<T>, Response> {
+    let body = axum::body::to_bytes(body, app.options.max_body)
+        .await
+        .map_err(|_| with_detail(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large or broke off"))?;
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let value: Value = serde_json::from_slice(&body).map_err(|error| malformed("", &format!("no JSON: {error}")))?;
+    if value.is_null() {
+        return Ok(None);
+    }
+    serde_json::from_value(value).map(Some).map_err(|error| malformed("", &error.to_string()))
+}

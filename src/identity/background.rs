@@ -1,0 +1,48 @@
+//! Work that nobody waits for: writing down when sessions were last used, and sweeping what is over.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Identity;
+use crate::store::{self, sessions, sign_in_failures};
+use crate::telemetry::metrics;
+
+const TOUCH_EVERY: Duration = Duration::from_secs(15);
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+impl Identity {
+    /// Runs until it is cancelled, and then writes down what is left to write.
+    pub async fn work_in_background(&self, stop: CancellationToken) {
+        let mut touch = tokio::time::interval(TOUCH_EVERY);
+        let mut sweep = tokio::time::interval(SWEEP_EVERY);
+        loop {
+            let done = tokio::select! {
+                () = stop.cancelled() => break,
+                _ = touch.tick() => self.write_used_sessions().await,
+                _ = sweep.tick() => self.sweep().await,
+            };
+            if let Err(error) = done {
+                tracing::warn!(%error, "background_work_failed");
+            }
+        }
+        if let Err(error) = self.write_used_sessions().await {
+            tracing::warn!(%error, "background_work_failed");
+        }
+    }
+
+    /// Ends what has expired, deletes what was kept long enough, and counts what is left.
+    pub async fn sweep(&self) -> store::Result<()> {
+        let now = self.clock.now();
+        let mut transaction = self.database.background().await?;
+        let (expired, deleted) = sessions::sweep(&mut transaction, now, now - self.settings.session_retention).await?;
+        sign_in_failures::sweep(&mut transaction, now - self.settings.lockout.duration).await?;
+        let active = sessions::count_active(&mut transaction, now).await?;
+        transaction.commit().await?;
+        metrics::sessions_active(active);
+        if expired + deleted > 0 {
+            tracing::info!(expired, deleted, active, "user_sessions_swept");
+        }
+        Ok(())
+    }
+}

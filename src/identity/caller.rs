@@ -1,0 +1,154 @@
+//! Who makes a request, from where, and the transaction it reads in.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::{Error, Identity, Result, rules};
+use crate::store::access::SessionAccess;
+use crate::store::audit::{self, NewEvent};
+use crate::store::{self, Reads, Scope, StatementCount, Transaction};
+
+/// Where a request comes from, as far as it can be told.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    pub ip_address: Option<String>,
+    pub user_agent: Option<String>,
+    pub device_fingerprint: Option<String>,
+}
+
+/// Who makes a request.
+#[derive(Clone, Debug)]
+pub enum Principal {
+    /// Nobody: without credentials one can sign in, and little else.
+    Anonymous,
+    User(Arc<UserPrincipal>),
+}
+
+/// A user in a session, as of the beginning of this request.
+#[derive(Clone, Debug)]
+pub struct UserPrincipal {
+    pub access: SessionAccess,
+    /// Must change the password, and can do nothing else before.
+    pub confined: bool,
+}
+
+impl UserPrincipal {
+    pub fn may(&self, permission: &str) -> bool {
+        self.access.permissions.iter().any(|held| held == permission)
+    }
+
+    /// The global id, as the audit trail names users.
+    pub fn global_id(&self) -> String {
+        format!("user:{}", self.access.user_id)
+    }
+}
+
+/// One request's principal and surroundings.
+pub struct Caller {
+    pub principal: Principal,
+    pub client: Client,
+    pub request_id: String,
+    pub statements: StatementCount,
+    scope: Scope,
+    reads: Reads,
+}
+
+impl Caller {
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The request's read transaction, for a signed-in principal who may do more than change the password.
+    pub(super) async fn read(&self) -> Result<impl std::ops::DerefMut<Target = Transaction> + '_> {
+        rules::ready(&self.principal)?;
+        Ok(self.reads.begin().await?)
+    }
+
+    /// The request's read transaction, for what every signed-in principal may see of themself.
+    pub(super) async fn read_own(&self) -> Result<impl std::ops::DerefMut<Target = Transaction> + '_> {
+        rules::signed_in(&self.principal)?;
+        Ok(self.reads.begin().await?)
+    }
+
+    /// To be called before a write, so that the reads after it see what it did and it never waits for this connection.
+    pub(super) async fn end_reads(&self) {
+        self.reads.end().await;
+    }
+}
+
+/// What an event tells beside who and where.
+pub(super) struct Happening {
+    pub event_type: &'static str,
+    pub success: bool,
+    pub actor: Option<String>,
+    pub subject: Option<String>,
+    pub detail: Value,
+}
+
+impl Identity {
+    /// A request of `principal`. Everything it reads comes from one transaction, begun when it is first needed.
+    pub fn caller(&self, principal: Principal, client: Client, request_id: String) -> Caller {
+        self.caller_counting(principal, client, request_id, StatementCount::default())
+    }
+
+    /// The same request, now made by whom it has just signed in.
+    pub fn caller_after_sign_in(&self, before: &Caller, principal: Arc<UserPrincipal>) -> Caller {
+        let principal = Principal::User(principal);
+        self.caller_counting(principal, before.client.clone(), before.request_id.clone(), before.statements.clone())
+    }
+
+    fn caller_counting(&self, principal: Principal, client: Client, request_id: String, statements: StatementCount) -> Caller {
+        let scope = rules::scope_of(&principal);
+        let reads = Reads::new(self.database.clone(), scope.clone(), statements.clone());
+        Caller { principal, client, request_id, statements, scope, reads }
+    }
+
+    /// Who holds this access token. No token is nobody; a token that does not hold is an error.
+    pub async fn authenticate(&self, access_token: Option<&str>) -> Result<Principal> {
+        let Some(token) = access_token else { return Ok(Principal::Anonymous) };
+        let now = self.clock.now();
+        let claims = self.tokens.read_access_token(token, now).map_err(|_| INVALID_TOKEN)?;
+        let mut transaction = self.database.read(&Scope::system(), &StatementCount::default()).await?;
+        let access = store::access::of_session(&mut transaction, claims.session_id, now).await?;
+        let access = access.filter(|access| access.user_id == claims.user_id).ok_or(INVALID_TOKEN)?;
+        self.used_sessions.note(&access, now);
+        Ok(Principal::User(Arc::new(self.user_principal(access))))
+    }
+
+    pub(super) fn user_principal(&self, access: SessionAccess) -> UserPrincipal {
+        let confined = access.must_change_password && self.settings.enforce_password_change;
+        UserPrincipal { access, confined }
+    }
+
+    /// Appends an audit event to the transaction that does what it tells of.
+    pub(super) async fn record(
+        &self,
+        transaction: &mut Transaction,
+        caller: &Caller,
+        happening: Happening,
+        now: DateTime<Utc>,
+    ) -> store::Result<()> {
+        let event = NewEvent {
+            id: self.clock.new_id(),
+            occurred_at: now,
+            event_type: happening.event_type,
+            success: happening.success,
+            actor: happening.actor,
+            subject: happening.subject,
+            ip_address: caller.client.ip_address.as_deref(),
+            user_agent: caller.client.user_agent.as_deref(),
+            request_id: &caller.request_id,
+            detail: happening.detail,
+        };
+        audit::append(transaction, event).await
+    }
+}
+
+const INVALID_TOKEN: Error = Error::Unauthenticated("the access token is not valid, has expired or its session has ended; sign in again");
+
+/// Refuses a caller who is not signed in, or must change the password first.
+pub fn require_ready(caller: &Caller) -> Result<()> {
+    rules::ready(&caller.principal).map(|_| ())
+}

@@ -1,0 +1,159 @@
+//! Lockout: how failed sign-ins are counted, and when one is refused unheard.
+//!
+//! What is answered depends on what was counted alone, and that is counted by email address, whether or not an account
+//! has it: so no answer tells which addresses have one. A device that has signed in before has a counter of its own,
+//! so that a stranger's failures keep nobody out of their own account.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+
+use super::Client;
+use crate::store::sign_in_failures::{Count, CountedFor, Counter, Threshold};
+
+/// After how many failures, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Lockout {
+    /// Failures within `duration` that lock an account.
+    pub threshold: u32,
+    pub duration: Duration,
+    /// Failures within `duration` from one client address that shut it out.
+    pub failures_per_address: u32,
+}
+
+impl Lockout {
+    pub(super) fn of_account(self) -> Threshold {
+        Threshold { failures: i32::try_from(self.threshold).unwrap_or(i32::MAX), duration: self.duration }
+    }
+
+    pub(super) fn of_address(self) -> Threshold {
+        Threshold { failures: i32::try_from(self.failures_per_address).unwrap_or(i32::MAX), duration: self.duration }
+    }
+}
+
+/// The counters that one sign-in concerns.
+pub(super) struct Counters {
+    pub email: Counter,
+    pub device: Counter,
+    pub address: Counter,
+}
+
+impl Counters {
+    pub fn of(email: &str, client: &Client) -> Self {
+        let address = client.ip_address.as_deref().unwrap_or_default();
+        let device = client.device_fingerprint.as_deref().unwrap_or_default();
+        let counter = |counted_for, parts: &[&str]| Counter { counted_for, subject: digest(parts) };
+        Self {
+            email: counter(CountedFor::Email, &[email]),
+            device: counter(CountedFor::Device, &[email, device, address]),
+            address: counter(CountedFor::Address, &[address]),
+        }
+    }
+}
+
+/// A digest in which ("ab", "c") and ("a", "bc") differ.
+fn digest(parts: &[&str]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// What is known when a sign-in begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    pub email: Count,
+    /// The device's own counter, if it has signed in to this account before.
+    pub known_device: Option<Count>,
+    pub address: Count,
+    /// The account's `locked_until`, if there is an account.
+    pub account: Option<Option<DateTime<Utc>>>,
+}
+
+/// Whether a sign-in may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gate {
+    Open,
+    /// Locked by what was counted: said plainly, to known and unknown addresses alike.
+    Locked(DateTime<Utc>),
+    /// Too many failures from this client address, for whatever accounts.
+    AddressShut(DateTime<Utc>),
+    /// `locked_until` was set by other means. Answered like a wrong password, because an unknown email address never
+    /// gets that far without failures.
+    Barred,
+}
+
+pub(super) fn gate(standing: &Standing, now: DateTime<Utc>) -> Gate {
+    let ahead = |time: Option<DateTime<Utc>>| time.filter(|time| *time > now);
+    if let Some(until) = ahead(standing.address.locked_until) {
+        return Gate::AddressShut(until);
+    }
+    let counted = ahead(standing.email.locked_until);
+    match (standing.account, counted) {
+        (Some(account), None) if ahead(account).is_some() => return Gate::Barred,
+        // Counted as locked, yet the account is not: an operator has unlocked it.
+        (Some(account), Some(_)) if ahead(account).is_none() => return Gate::Open,
+        _ => {}
+    }
+    let lock = match standing.known_device {
+        Some(device) => ahead(device.locked_until),
+        None => counted,
+    };
+    lock.map_or(Gate::Open, Gate::Locked)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    #[test]
+    fn who_is_let_through() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(1);
+        let later = now + TimeDelta::minutes(15);
+        let earlier = now - TimeDelta::seconds(1);
+        let free = Count::default();
+        let locked = Count { failures: 5, locked_until: Some(later) };
+        let over = Count { failures: 5, locked_until: Some(earlier) };
+        let (unknown, unlocked, barred) = (None, Some(None), Some(Some(later)));
+        // email counter, known device's, address's, account -> gate
+        let table = [
+            (free, None, free, unknown, Gate::Open),
+            (free, None, free, unlocked, Gate::Open),
+            (over, None, over, Some(Some(earlier)), Gate::Open),
+            (locked, None, free, unknown, Gate::Locked(later)),
+            (locked, None, free, barred, Gate::Locked(later)),
+            (locked, None, free, unlocked, Gate::Open),
+            (locked, Some(free), free, barred, Gate::Open),
+            (locked, Some(locked), free, barred, Gate::Locked(later)),
+            (free, Some(locked), free, unlocked, Gate::Locked(later)),
+            (free, None, free, barred, Gate::Barred),
+            (free, Some(free), free, barred, Gate::Barred),
+            (free, None, locked, unlocked, Gate::AddressShut(later)),
+            (locked, Some(free), locked, barred, Gate::AddressShut(later)),
+        ];
+        for (email, known_device, address, account, expected) in table {
+            let standing = Standing { email, known_device, address, account };
+            assert_eq!(gate(&standing, now), expected, "{standing:?}");
+        }
+    }
+
+    #[test]
+    fn counters_keep_people_devices_and_addresses_apart() {
+        let client = |address: &str, device: &str| Client {
+            ip_address: Some(address.to_owned()),
+            user_agent: None,
+            device_fingerprint: Some(device.to_owned()),
+        };
+        let one = Counters::of("a@b.c", &client("10.0.0.1", "d"));
+        let elsewhere = Counters::of("a@b.c", &client("10.0.0.2", "d"));
+        assert_eq!(one.email.subject, elsewhere.email.subject);
+        assert_ne!(one.device.subject, elsewhere.device.subject);
+        assert_ne!(one.address.subject, elsewhere.address.subject);
+        assert_ne!(digest(&["ab", "c"]), digest(&["a", "bc"]));
+    }
+}

@@ -1,0 +1,95 @@
+//! Floor 2: what the system does. One file a verb or a noun; who may do what stands in [`rules`] alone.
+//!
+//! Knows nothing of HTTP or GraphQL, and holds no SQL: it decides, and has `store` act in one transaction.
+
+mod background;
+mod bootstrap;
+mod caller;
+mod error;
+pub mod hotels;
+mod keys;
+mod lockout;
+mod password_rules;
+mod passwords;
+pub mod permissions;
+mod refresh;
+pub mod roles;
+mod rules;
+pub mod sessions;
+mod sign_in;
+mod sign_out;
+mod tokens;
+pub mod users;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use bootstrap::{Administrator, BootstrapError, Seeds};
+pub use caller::{Caller, Client, Principal, UserPrincipal, require_ready};
+pub use error::{Error, Failure, Refusal, RefusalCode, Result};
+pub use keys::{Algorithm, KeyError};
+pub use lockout::Lockout;
+pub use passwords::HashingSettings;
+pub use rules::pms_config_of;
+pub use sign_in::{SignIn, SignedIn};
+pub use sign_out::{PasswordChange, SignOut};
+pub use tokens::IssuedTokens;
+
+use crate::clock::Clock;
+use crate::store::Database;
+
+/// What sign-in and sessions go by. Lengths of time are positive.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub access_token_lifetime: Duration,
+    pub session_lifetime: Duration,
+    pub remember_me_lifetime: Duration,
+    /// How long ended sessions are kept.
+    pub session_retention: Duration,
+    pub lockout: Lockout,
+    pub hashing: HashingSettings,
+    /// Whether a user who must change the password can do nothing else before.
+    pub enforce_password_change: bool,
+    pub issuer: String,
+    pub audience: String,
+    pub algorithm: Algorithm,
+    /// Made when it is not there.
+    pub signing_key_file: PathBuf,
+    /// Keys whose tokens are still honoured.
+    pub previous_key_files: Vec<PathBuf>,
+}
+
+/// The system: everything a floor above can ask for. Made once, shared by all requests.
+pub struct Identity {
+    database: Database,
+    clock: Clock,
+    settings: Settings,
+    hasher: passwords::Hasher,
+    tokens: tokens::Tokens,
+    used_sessions: sessions::UsedSessions,
+}
+
+impl Identity {
+    /// Reads or makes the signing keys and starts the hashing workers.
+    pub fn new(database: Database, clock: Clock, settings: Settings) -> Result<Arc<Self>, KeyError> {
+        let keys = keys::Keys::load(settings.algorithm, &settings.signing_key_file, &settings.previous_key_files)?;
+        let tokens = tokens::Tokens::new(keys, settings.issuer.clone(), settings.audience.clone());
+        let hasher = passwords::Hasher::start(settings.hashing)?;
+        let used_sessions = sessions::UsedSessions::default();
+        Ok(Arc::new(Self { database, clock, settings, hasher, tokens, used_sessions }))
+    }
+
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The public keys by which anyone can check an access token: a JWK set (RFC 7517).
+    pub fn public_keys(&self) -> &serde_json::Value {
+        self.tokens.public_keys()
+    }
+}

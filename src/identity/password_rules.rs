@@ -1,0 +1,104 @@
+//! Which passwords people may choose: long enough, not a common one, and not their own name or email address. There are
+//! no rules on the kinds of characters; they make passwords harder to remember and no harder to guess (NIST SP 800-63B).
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use super::passwords::MAX_BYTES;
+use super::{Refusal, RefusalCode};
+use crate::store::users::Credentials;
+
+const MIN_CHARACTERS: usize = 8;
+
+static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
+
+/// Refuses a password that this person must not choose; `field` is the input's.
+pub fn check(password: &str, owner: &Credentials, field: &'static str) -> Result<(), Refusal> {
+    let refuse = |problem: &str| Err(Refusal::new(RefusalCode::WeakPassword, field, problem));
+    if password.chars().count() < MIN_CHARACTERS {
+        return refuse("The password is too short: use at least 8 characters.");
+    }
+    if password.len() > MAX_BYTES {
+        return refuse("The password is too long: use at most 1,024 bytes.");
+    }
+    if password.contains('\0') {
+        return Err(Refusal::new(RefusalCode::InvalidValue, field, "The password must not contain a NUL character."));
+    }
+    let lower = password.to_lowercase();
+    if is_common(&lower) {
+        return refuse("The password is one of those that are guessed first: choose another.");
+    }
+    if is_own(&lower, owner) {
+        return refuse("The password is your name or email address: choose another.");
+    }
+    Ok(())
+}
+
+/// On the list, as it is or with digits and signs around it (`password123!`), or nothing but one character.
+fn is_common(lower: &str) -> bool {
+    let mut characters = lower.chars();
+    let first = characters.next();
+    COMMON.contains(lower) || COMMON.contains(core(lower)) || characters.all(|character| Some(character) == first)
+}
+
+fn is_own(lower: &str, owner: &Credentials) -> bool {
+    let local_part = owner.email.split('@').next().unwrap_or_default();
+    let first = owner.first_name.as_deref().unwrap_or_default().to_lowercase();
+    let last = owner.last_name.as_deref().unwrap_or_default().to_lowercase();
+    let squeezed: String = core(lower).chars().filter(|character| character.is_alphanumeric()).collect();
+    [owner.email.as_str(), local_part, &first, &last, &format!("{first}{last}"), &format!("{last}{first}")]
+        .iter()
+        .map(|own| own.chars().filter(|character| character.is_alphanumeric()).collect::<String>())
+        .any(|own| own.chars().count() >= 3 && (own == squeezed || lower == own))
+}
+
+/// Without the digits and signs at either end.
+fn core(lower: &str) -> &str {
+    lower.trim_matches(|character: char| !character.is_alphabetic())
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn passwords_people_may_and_may_not_choose() {
+        let owner = Credentials {
+            user_id: Uuid::nil(),
+            email: "maria.lindqvist@hotel1.com".to_owned(),
+            first_name: Some("Maria".to_owned()),
+            last_name: Some("Lindqvist".to_owned()),
+            password_hash: String::new(),
+            active: true,
+            email_verified: true,
+            locked_until: None,
+        };
+        let long = "ab".repeat(512);
+        let too_long = format!("{long}a");
+        let good = ["harbour lamp nine", "zx81-spectrum", "ÄÖÜäöüßé", "mariachi-band", long.as_str()];
+        for password in good {
+            assert!(check(password, &owner, "newPassword").is_ok(), "{password}");
+        }
+        let weak = [
+            "short77", "ÄÖÜäöüß", too_long.as_str(), "password", "PassWord", "Password123!", "12345678", "qwertyuiop",
+            "aaaaaaaaaaaa", "maria.lindqvist@hotel1.com", "Maria.Lindqvist", "Lindqvist1", "lindqvistmaria99", "Maria2026",
+            "iloveyou!!", "********",
+        ];
+        for password in weak {
+            let refusal = check(password, &owner, "newPassword").expect_err(password);
+            assert_eq!((refusal.code, refusal.field), (RefusalCode::WeakPassword, Some("newPassword")), "{password}");
+        }
+        let refusal = check("good enough\0", &owner, "newPassword").unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::InvalidValue);
+    }
+
+    #[test]
+    fn the_list_is_ready_to_be_compared_with() {
+        assert!(COMMON.len() > 300, "{}", COMMON.len());
+        for word in COMMON.iter() {
+            assert_eq!(*word, word.to_lowercase().trim(), "lower case, no spaces around it");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Password hashes, made and checked on workers of their own, so that a rush of sign-ins keeps no read waiting and takes
+//! no more memory than the workers' blocks.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
+use subtle::ConstantTimeEq;
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+use super::{Error, KeyError, Result};
+use crate::telemetry::metrics;
+
+/// The longest password, in bytes: more would only make hashing a stranger's work of ours.
+pub const MAX_BYTES: usize = 1024;
+const SALT_BYTES: usize = 16;
+const HASH_BYTES: usize = 32;
+/// The most memory a stored hash may ask for, in KiB. A hash that asks for more was not made by any sane system.
+const MAX_MEMORY_KIB: u32 = 1024 * 1024;
+/// A worker that had nothing to do for this long gives its memory back.
+const IDLE: Duration = Duration::from_secs(10);
+/// Jobs that may wait, for each worker.
+const QUEUE_PER_WORKER: usize = 256;
+
+/// The cost of a hash, and who works at it.
+#[derive(Clone, Copy, Debug)]
+pub struct HashingSettings {
+    pub memory_kib: u32,
+    pub iterations: u32,
+    pub parallelism: u32,
+    pub workers: usize,
+    /// How long a sign-in waits for its turn before it is told to come back.
+    pub queue_timeout: Duration,
+}
+
+/// What comparing a password with a stored hash found.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Wrong,
+    Right,
+    /// Right, but hashed in another way than now; with the hash to store instead.
+    RightOutdated(String),
+}
+
+enum Work {
+    Hash,
+    Verify(String),
+}
+
+struct Job {
+    password: Zeroizing<String>,
+    work: Work,
+    reply: oneshot::Sender<Result<Done, String>>,
+}
+
+enum Done {
+    Hashed(String),
+    Compared(Verdict),
+}
+
+/// Hands passwords to the workers; they end with it.
+pub struct Hasher {
+    jobs: SyncSender<Job>,
+    waiting: Arc<AtomicUsize>,
+    timeout: Duration,
+    /// A hash that no password has, for accounts that do not exist.
+    nobody: String,
+}
+
+impl Hasher {
+    pub fn start(settings: HashingSettings) -> Result<Self, KeyError> {
+        let params = Params::new(settings.memory_kib, settings.iterations, settings.parallelism, Some(HASH_BYTES))
+            .map_err(|error| KeyError::Hashing(error.to_string()))?;
+        let workers = settings.workers.max(1);
+        let (jobs, queue) = sync_channel(workers * QUEUE_PER_WORKER);
+        let queue = Arc::new(Mutex::new(queue));
+        let waiting = Arc::new(AtomicUsize::new(0));
+        for number in 0..workers {
+            let mut worker =
+                Worker { queue: queue.clone(), waiting: waiting.clone(), params: params.clone(), memory: Vec::new() };
+            std::thread::Builder::new()
+                .name(format!("hashing-{number}"))
+                .spawn(move || worker.run())
+                .map_err(|error| KeyError::Hashing(error.to_string()))?;
+        }
+        let mut salt_and_hash = [0; SALT_BYTES + HASH_BYTES];
+        getrandom::fill(&mut salt_and_hash).map_err(|error| KeyError::Hashing(error.to_string()))?;
+        let (salt, hash) = salt_and_hash.split_at(SALT_BYTES);
+        let nobody = phc(&params, salt, hash).map_err(KeyError::Hashing)?;
+        Ok(Self { jobs, waiting, timeout: settings.queue_timeout, nobody })
+    }
+
+    /// A new hash of this password.
+    pub async fn hash(&self, password: &str) -> Result<String> {
+        match self.work(password, Work::Hash).await? {
+            Done::Hashed(hash) => Ok(hash),
+            Done::Compared(_) => Err(Error::Internal("a hashing worker answered another question".to_owned())),
+        }
+    }
+
+    /// Compares a password with a stored hash; without one, takes as long and finds it wrong.
+    pub async fn verify(&self, password: &str, hash: Option<&str>) -> Result<Verdict> {
+        match self.work(password, Work::Verify(hash.unwrap_or(&self.nobody).to_owned())).await? {
+            Done::Compared(verdict) => Ok(verdict),
+            Done::Hashed(_) => Err(Error::Internal("a hashing worker answered another question".to_owned())),
+        }
+    }
+
+    async fn work(&self, password: &str, work: Work) -> Result<Done> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job { password: Zeroizing::new(password.to_owned()), work, reply };
+        metrics::hashing_queue(self.waiting.fetch_add(1, Ordering::Relaxed) + 1);
+        if let Err(refused) = self.jobs.try_send(job) {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(match refused {
+                TrySendError::Full(_) => Error::RateLimited { retry_after: self.timeout },
+                TrySendError::Disconnected(_) => Error::Internal("the hashing workers have ended".to_owned()),
+            });
+        }
+        // Whoever stops waiting drops `answer`, and a worker passes over a job that nobody waits for.
+        match tokio::time::timeout(self.timeout, answer).await {
+            Err(_) => Err(Error::RateLimited { retry_after: self.timeout }),
+            Ok(Err(_)) => Err(Error::Internal("a hashing worker ended".to_owned())),
+            Ok(Ok(done)) => done.map_err(Error::Internal),
+        }
+    }
+}
+
+struct Worker {
+    queue: Arc<Mutex<Receiver<Job>>>,
+    waiting: Arc<AtomicUsize>,
+    params: Params,
+    /// Reused from hash to hash: allocating it anew each time made a small server grow to many times its size.
+    memory: Vec<Block>,
+}
+
+impl Worker {
+    fn run(&mut self) {
+        loop {
+            let next = self.queue.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(IDLE);
+            match next {
+                Ok(job) => {
+                    metrics::hashing_queue(self.waiting.fetch_sub(1, Ordering::Relaxed).saturating_sub(1));
+                    if job.reply.is_closed() {
+                        continue;
+                    }
+                    let done = match &job.work {
+                        Work::Hash => self.hash(&job.password).map(Done::Hashed),
+                        Work::Verify(hash) => self.verify(&job.password, hash).map(Done::Compared),
+                    };
+                    // Nobody waits any more: then nobody needs the answer.
+                    let _ = job.reply.send(done);
+                }
+                Err(RecvTimeoutError::Timeout) => self.memory = Vec::new(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn hash(&mut self, password: &str) -> Result<String, String> {
+        let mut salt = [0; SALT_BYTES];
+        getrandom::fill(&mut salt).map_err(|error| error.to_string())?;
+        let mut hash = [0; HASH_BYTES];
+        let params = self.params.clone();
+        self.argon2(Algorithm::Argon2id, Version::V0x13, &params, password, &salt, &mut hash)?;
+        phc(&params, &salt, &hash)
+    }
+
+    fn verify(&mut self, password: &str, stored: &str) -> Result<Verdict, String> {
+        // The hash itself says which scheme it is of.
+        if ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| stored.starts_with(prefix)) {
+            // bcrypt looks at the first 72 bytes only; so did the system that made these hashes.
+            let right = bcrypt::verify(password, stored).map_err(|_| "a stored bcrypt hash is malformed".to_owned())?;
+            return if right { self.hash(password).map(Verdict::RightOutdated) } else { Ok(Verdict::Wrong) };
+        }
+        let (right, current) = self.verify_argon2(password, stored)?;
+        match (right, current) {
+            (false, _) => Ok(Verdict::Wrong),
+            (true, true) => Ok(Verdict::Right),
+            (true, false) => self.hash(password).map(Verdict::RightOutdated),
+        }
+    }
+
+    /// Whether the password is right, and whether the hash is as a new one would be.
+    fn verify_argon2(&mut self, password: &str, stored: &str) -> Result<(bool, bool), String> {
+        let malformed = || "a stored password hash is malformed or of an unknown scheme".to_owned();
+        let parsed = PasswordHash::new(stored).map_err(|_| malformed())?;
+        let algorithm = Algorithm::try_from(parsed.algorithm.as_str()).map_err(|_| malformed())?;
+        let version = parsed.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|_| malformed())?;
+        let params = Params::try_from(&parsed).map_err(|_| malformed())?;
+        let (Some(salt), Some(expected)) = (parsed.salt, parsed.hash) else { return Err(malformed()) };
+        if params.m_cost() > MAX_MEMORY_KIB {
+            return Err("a stored password hash asks for more than 1 GiB of memory".to_owned());
+        }
+        let mut found = vec![0; expected.len()];
+        self.argon2(algorithm, version, &params, password, salt.as_ref(), &mut found)?;
+        let right = found.as_slice().ct_eq(expected.as_bytes()).into();
+        let current = algorithm == Algorithm::Argon2id
+            && version == Version::V0x13
+            && (params.m_cost(), params.t_cost(), params.p_cost())
+                == (self.params.m_cost(), self.params.t_cost(), self.params.p_cost());
+        Ok((right, current))
+    }
+
+    fn argon2(
+        &mut self,
+        algorithm: Algorithm,
+        version: Version,
+        params: &Params,
+        password: &str,
+        salt: &[u8],
+        hash: &mut [u8],
+    ) -> Result<(), String> {
+        let blocks = params.block_count();
+        if self.memory.len() < blocks {
+            self.memory.resize(blocks, Block::new());
+        }
+        let memory = self.memory.get_mut(..blocks).ok_or("a hashing worker has too little memory")?;
+        let outcome = Argon2::new(algorithm, version, params.clone())
+            .hash_password_into_with_memory(password.as_bytes(), salt, hash, memory)
+            .map_err(|error| error.to_string());
+        // Back to what new hashes need: a foreign one that took more must not keep it.
+        self.memory.truncate(self.params.block_count());
+        self.memory.shrink_to(self.params.block_count());
+        outcome
+    }
+}
+
+/// The hash in its usual text form, `$argon2id$v=19$m=...,t=...,p=...$salt$hash`.
+fn phc(params: &Params, salt: &[u8], hash: &[u8]) -> Result<String, String> {
+    let text = |error: &dyn std::fmt::Display| format!("a password hash could not be written: {error}");
+    let hash = PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(params).map_err(|error| text(&error))?,
+        salt: Some(Salt::new(salt).map_err(|error| text(&error))?),
+        hash: Some(Output::new(hash).map_err(|error| text(&error))?),
+    };
+    Ok(hash.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: HashingSettings = HashingSettings {
+        memory_kib: 19_456,
+        iterations: 2,
+        parallelism: 1,
+        workers: 1,
+        queue_timeout: Duration::from_secs(60),
+    };
+
+    #[tokio::test]
+    async fn hashes_verify_and_old_ones_are_made_anew() {
+        let hasher = Hasher::start(SETTINGS).unwrap();
+        let current = hasher.hash("correct horse").await.unwrap();
+        assert!(current.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{current}");
+        let cheaper = Hasher::start(HashingSettings { memory_kib: 8192, iterations: 1, ..SETTINGS }).unwrap();
+        let outdated = cheaper.hash("correct horse").await.unwrap();
+        let bcrypt = bcrypt::hash("correct horse", 4).unwrap();
+
+        assert_eq!(hasher.verify("correct horse", Some(&current)).await.unwrap(), Verdict::Right);
+        for (password, hash) in [("wrong", &current), ("wrong", &outdated), ("wrong", &bcrypt)] {
+            assert_eq!(hasher.verify(password, Some(hash)).await.unwrap(), Verdict::Wrong);
+        }
+        assert_eq!(hasher.verify("correct horse", None).await.unwrap(), Verdict::Wrong);
+        for hash in [outdated, bcrypt] {
+            let Verdict::RightOutdated(renewed) = hasher.verify("correct horse", Some(&hash)).await.unwrap() else {
+                panic!("{hash} is outdated")
+            };
+            assert_eq!(hasher.verify("correct horse", Some(&renewed)).await.unwrap(), Verdict::Right);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stored_hash_that_makes_no_sense_is_an_error_and_no_panic() {
+        let hasher = Hasher::start(SETTINGS).unwrap();
+        let greedy = "$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        for stored in ["", "plain", "$2b$12$short", "$argon2id$v=19$m=19456,t=2,p=1$$", "$scrypt$ln=1$abc$def", greedy] {
+            assert!(matches!(hasher.verify("x", Some(stored)).await, Err(Error::Internal(_))), "{stored}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_waits_too_long_is_told_to_come_back() {
+        let hasher = Hasher::start(HashingSettings { queue_timeout: Duration::ZERO, ..SETTINGS }).unwrap();
+        assert!(matches!(hasher.hash("x").await, Err(Error::RateLimited { .. })));
+    }
+}

@@ -1,0 +1,162 @@
+//! Refresh: a session's next tokens.
+//!
+//! The current refresh token is replaced by one conditional UPDATE. The token before it is answered with the current one
+//! again for a short while: two tabs, or an answer that got lost, sign nobody out and fork nothing. Any older token has
+//! been stolen or copied: the session ends.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::caller::Happening;
+use super::tokens::{RefreshContent, RefreshToken};
+use super::{Caller, Error, Failure, Identity, Refusal, RefusalCode, SignedIn};
+use crate::clock::after;
+use crate::store::access;
+use crate::store::sessions::{self, Ending, NextTokens, Rotation};
+use crate::store::{Scope, Transaction};
+
+/// How long the token before the current one is still answered.
+const ONE_STEP_BACK: Duration = Duration::from_secs(30);
+
+/// What a presented refresh token is to its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presented {
+    Current,
+    /// The one before, soon enough.
+    OneStepBack,
+    /// Older, or later than that: somebody else has used it.
+    Reused,
+}
+
+fn presented(token: &RefreshToken, session: &Rotation, now: chrono::DateTime<chrono::Utc>) -> Presented {
+    let current = session.refresh_token_generation;
+    if token.generation == current && token.jti == session.refresh_token_jti {
+        Presented::Current
+    } else if token.generation == current - 1
+        && Some(token.jti) == session.previous_refresh_token_jti
+        && now <= after(session.rotated_at, ONE_STEP_BACK)
+    {
+        Presented::OneStepBack
+    } else {
+        Presented::Reused
+    }
+}
+
+impl Identity {
+    /// The next tokens of the session that this refresh token belongs to.
+    pub async fn refresh(&self, caller: &Caller, refresh_token: &str) -> Result<SignedIn, Failure> {
+        caller.end_reads().await;
+        let now = self.clock.now();
+        let token = self.tokens.read_refresh_token(refresh_token, now).map_err(|_| invalid())?;
+        let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;
+        let session = sessions::rotation(&mut transaction, token.session_id, now).await?;
+        let mut session = session.filter(|session| session.user_id == token.user_id).ok_or_else(invalid)?;
+        let mut content = None;
+        if presented(&token, &session, now) == Presented::Current {
+            let lifetime =
+                if session.remember_me { self.settings.remember_me_lifetime } else { self.settings.session_lifetime };
+            let next = NextTokens {
+                access_token_jti: self.clock.new_id(),
+                refresh_token_jti: self.clock.new_id(),
+                expires_at: after(now, lifetime),
+            };
+            if sessions::rotate(&mut transaction, token.session_id, &session, &next, now).await? {
+                content = Some((next.access_token_jti, next.refresh_token_jti, session.refresh_token_generation + 1, now));
+            } else {
+                // Another request was quicker, with this very token or by ending the session. See where that left it.
+                session = sessions::rotation(&mut transaction, token.session_id, now).await?.ok_or_else(invalid)?;
+            }
+        }
+        let (access_token_jti, jti, generation, issued_at) = match (content, presented(&token, &session, now)) {
+            (Some(rotated), _) => rotated,
+            (None, Presented::OneStepBack) => (
+                session.access_token_jti,
+                session.refresh_token_jti,
+                session.refresh_token_generation,
+                session.rotated_at,
+            ),
+            (None, Presented::Current) => return Err(Error::Unavailable(None).into()),
+            (None, Presented::Reused) => {
+                self.end_reused(transaction, caller, &token, &session, now).await?;
+                return Err(invalid());
+            }
+        };
+        let access = access::of_session(&mut transaction, token.session_id, now).await?.ok_or_else(invalid)?;
+        let refresh = RefreshContent { jti, generation, issued_at };
+        let signed_in = self.signed_in(access, access_token_jti, &refresh, now)?;
+        transaction.commit().await?;
+        tracing::info!(session_id = %token.session_id, generation, "user_session_refreshed");
+        Ok(signed_in)
+    }
+
+    async fn end_reused(
+        &self,
+        mut transaction: Transaction,
+        caller: &Caller,
+        token: &RefreshToken,
+        session: &Rotation,
+        now: chrono::DateTime<chrono::Utc>,
+    ) -> Result<(), Failure> {
+        let reason = "refresh_token_reused";
+        sessions::end(&mut transaction, session.user_id, Ending::One(token.session_id), reason, now).await?;
+        let happening = Happening {
+            event_type: "refresh_token_reused",
+            success: false,
+            actor: Some(format!("user:{}", session.user_id)),
+            subject: Some(format!("session:{}", token.session_id)),
+            detail: json!({ "generation": token.generation, "current_generation": session.refresh_token_generation }),
+        };
+        self.record(&mut transaction, caller, happening, now).await?;
+        transaction.commit().await?;
+        tracing::warn!(session_id = %token.session_id, user_id = %session.user_id, "refresh_token_reused");
+        Ok(())
+    }
+}
+
+fn invalid() -> Failure {
+    let message = "The refresh token is not valid, has expired or was used before: sign in again.";
+    Refusal::new(RefusalCode::InvalidToken, "refreshToken", message).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta};
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn what_a_refresh_token_is_to_its_session() {
+        let rotated_at = DateTime::UNIX_EPOCH + TimeDelta::days(1);
+        let id = |number: u128| Uuid::from_u128(number);
+        let session = Rotation {
+            user_id: id(1),
+            access_token_jti: id(2),
+            refresh_token_jti: id(33),
+            refresh_token_generation: 3,
+            previous_refresh_token_jti: Some(id(32)),
+            rotated_at,
+            remember_me: false,
+            expires_at: rotated_at + TimeDelta::days(7),
+        };
+        // generation, jti, seconds since the rotation -> what it is
+        let table = [
+            (3, 33, 0, Presented::Current),
+            (3, 33, 600_000, Presented::Current),
+            (2, 32, 0, Presented::OneStepBack),
+            (2, 32, 30, Presented::OneStepBack),
+            (2, 32, 31, Presented::Reused),
+            (1, 31, 0, Presented::Reused),
+            (0, 30, 5, Presented::Reused),
+            (3, 32, 0, Presented::Reused),
+            (2, 33, 0, Presented::Reused),
+            (4, 34, 0, Presented::Reused),
+        ];
+        for (generation, jti, seconds, expected) in table {
+            let token = RefreshToken { session_id: id(9), user_id: id(1), jti: id(jti), generation };
+            let found = presented(&token, &session, rotated_at + TimeDelta::seconds(seconds));
+            assert_eq!(found, expected, "generation {generation}, jti {jti}, after {seconds} s");
+        }
+    }
+}

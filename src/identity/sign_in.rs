@@ -1,0 +1,281 @@
+//! Sign-in: from an email address and a password to a session and its tokens.
+//!
+//! Every way of failing runs the same steps (one look, one hash, one write) and gives the same answer, so that neither
+//! the answer nor the time it takes tells whether there is such an account.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::caller::Happening;
+use super::lockout::{Counters, Gate, Standing, gate};
+use super::passwords::{MAX_BYTES, Verdict};
+use super::tokens::{IssuedTokens, RefreshContent};
+use super::users::stored_email;
+use super::{Caller, Error, Failure, Identity, Refusal, UserPrincipal};
+use crate::clock::{after, seconds_until};
+use crate::store::access::{self, SessionAccess};
+use crate::store::sessions::{self, NewSession};
+use crate::store::sign_in_failures as failures;
+use crate::store::users::{self, Credentials};
+use crate::store::{Scope, Transaction};
+use crate::telemetry::metrics;
+
+/// What a person types in.
+pub struct SignIn<'a> {
+    pub email: &'a str,
+    pub password: &'a str,
+    pub remember_me: bool,
+}
+
+/// A session that has just begun or gone on.
+pub struct SignedIn {
+    pub tokens: IssuedTokens,
+    pub principal: Arc<UserPrincipal>,
+}
+
+impl Identity {
+    /// Begins a session.
+    pub async fn sign_in(&self, caller: &Caller, sign_in: SignIn<'_>) -> Result<SignedIn, Failure> {
+        caller.end_reads().await;
+        let outcome = self.try_sign_in(caller, &sign_in).await;
+        metrics::login_attempt(match &outcome {
+            Ok(_) => "success",
+            Err(Failure::Error(Error::RateLimited { .. })) => "rate_limited",
+            Err(Failure::Refused(refusal)) if refusal.retry_after.is_some() => "locked",
+            Err(_) => "failure",
+        });
+        outcome
+    }
+
+    async fn try_sign_in(&self, caller: &Caller, sign_in: &SignIn<'_>) -> Result<SignedIn, Failure> {
+        // No account has such an address, and no stored hash is of such a password: nothing to hide behind a hash.
+        let Some(email) = stored_email(sign_in.email) else { return Err(Refusal::invalid_credentials().into()) };
+        if sign_in.password.len() > MAX_BYTES || sign_in.password.contains('\0') {
+            return Err(Refusal::invalid_credentials().into());
+        }
+        let now = self.clock.now();
+        let counters = Counters::of(&email, &caller.client);
+        let (account, standing) = self.look(caller, &email, &counters, now).await?;
+
+        match gate(&standing, now) {
+            Gate::AddressShut(until) => {
+                tracing::warn!(ip_address = caller.client.ip_address, "sign_in_rate_limited");
+                return Err(Error::RateLimited { retry_after: Duration::from_secs(seconds_until(until, now)) }.into());
+            }
+            Gate::Locked(until) => {
+                let _ = self.hasher.verify(sign_in.password, None).await?;
+                self.note_refused_while_locked(caller, account.as_ref(), now).await?;
+                return Err(Refusal::locked(Duration::from_secs(seconds_until(until, now))).into());
+            }
+            Gate::Open | Gate::Barred => {}
+        }
+        let may_sign_in = gate(&standing, now) == Gate::Open
+            && account.as_ref().is_some_and(|account| account.active && account.email_verified);
+        let hash = account.as_ref().map(|account| account.password_hash.as_str());
+        let verdict = self.hasher.verify(sign_in.password, hash).await?;
+        let new_hash = match verdict {
+            Verdict::Right => None,
+            Verdict::RightOutdated(hash) => Some(hash),
+            Verdict::Wrong => {
+                return Err(self.note_failure(caller, account.as_ref(), &counters, &standing, "wrong_password").await?);
+            }
+        };
+        match account {
+            Some(account) if may_sign_in => self.begin_session(caller, sign_in, &account, new_hash, &counters, &standing).await,
+            account => Err(self.note_failure(caller, account.as_ref(), &counters, &standing, "account_closed").await?),
+        }
+    }
+
+    /// The account, and what was counted.
+    async fn look(
+        &self,
+        caller: &Caller,
+        email: &str,
+        counters: &Counters,
+        now: DateTime<Utc>,
+    ) -> Result<(Option<Credentials>, Standing), Failure> {
+        let mut transaction = self.database.read(&Scope::system(), &caller.statements).await?;
+        let account = users::credentials_by_email(&mut transaction, email).await?;
+        let user_id = account.as_ref().map(|account| account.user_id);
+        let fingerprint = caller.client.device_fingerprint.as_deref().unwrap_or_default();
+        let address = caller.client.ip_address.as_deref();
+        let known = sessions::device_is_known(&mut transaction, user_id, fingerprint, address).await?;
+        let all = [counters.email, counters.device, counters.address];
+        let counts = failures::read(&mut transaction, &all, self.settings.lockout.duration, now).await?;
+        let count = |index: usize| counts.get(index).copied().unwrap_or_default();
+        let standing = Standing {
+            email: count(0),
+            known_device: known.then(|| count(1)),
+            address: count(2),
+            account: account.as_ref().map(|account| account.locked_until),
+        };
+        Ok((account, standing))
+    }
+
+    /// Counts a failure and returns the refusal.
+    async fn note_failure(
+        &self,
+        caller: &Caller,
+        account: Option<&Credentials>,
+        counters: &Counters,
+        standing: &Standing,
+        reason: &'static str,
+    ) -> Result<Failure, Failure> {
+        let now = self.clock.now();
+        let lockout = self.settings.lockout;
+        let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;
+        if was_unlocked_by_hand(standing, now) {
+            failures::clear(&mut transaction, &[counters.email]).await?;
+        }
+        let count = failures::add(&mut transaction, &counters.email, lockout.of_account(), now).await?;
+        if standing.known_device.is_some() {
+            failures::add(&mut transaction, &counters.device, lockout.of_account(), now).await?;
+        }
+        failures::add(&mut transaction, &counters.address, lockout.of_address(), now).await?;
+        // A lock that was set by hand stays as it was set.
+        let barred = gate(standing, now) == Gate::Barred;
+        let shown = account.filter(|_| !barred).map(|account| account.user_id);
+        users::record_failures(&mut transaction, shown, count.failures, count.locked_until).await?;
+        self.record_failed(&mut transaction, caller, account, reason, now).await?;
+        let locked_now = count.failures == lockout.of_account().failures;
+        if locked_now {
+            let happening = Happening {
+                event_type: "account_locked",
+                success: false,
+                actor: None,
+                subject: account.map(global_id),
+                detail: json!({ "failures": count.failures, "locked_until": count.locked_until }),
+            };
+            self.record(&mut transaction, caller, happening, now).await?;
+        }
+        transaction.commit().await?;
+        let user_id = account.map(|account| account.user_id.to_string());
+        tracing::warn!(user_id, reason, ip_address = caller.client.ip_address, "user_authentication_failed");
+        if locked_now {
+            tracing::warn!(user_id, "user_account_locked");
+        }
+        Ok(Refusal::invalid_credentials().into())
+    }
+
+    async fn note_refused_while_locked(
+        &self,
+        caller: &Caller,
+        account: Option<&Credentials>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Failure> {
+        let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;
+        self.record_failed(&mut transaction, caller, account, "account_locked", now).await?;
+        transaction.commit().await?;
+        tracing::warn!(reason = "account_locked", ip_address = caller.client.ip_address, "user_authentication_failed");
+        Ok(())
+    }
+
+    async fn record_failed(
+        &self,
+        transaction: &mut Transaction,
+        caller: &Caller,
+        account: Option<&Credentials>,
+        reason: &'static str,
+        now: DateTime<Utc>,
+    ) -> Result<(), Failure> {
+        let happening = Happening {
+            event_type: "login_failed",
+            success: false,
+            actor: None,
+            subject: account.map(global_id),
+            detail: json!({ "reason": reason }),
+        };
+        Ok(self.record(transaction, caller, happening, now).await?)
+    }
+
+    /// The password was right: one transaction makes the session, or finds that it came too late.
+    async fn begin_session(
+        &self,
+        caller: &Caller,
+        sign_in: &SignIn<'_>,
+        account: &Credentials,
+        new_hash: Option<String>,
+        counters: &Counters,
+        standing: &Standing,
+    ) -> Result<SignedIn, Failure> {
+        let now = self.clock.now();
+        let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;
+        // Guesses made at the same time were counted meanwhile: a right one among them comes too late like any other.
+        let counter = if standing.known_device.is_some() { &counters.device } else { &counters.email };
+        let locked = failures::hold(&mut transaction, counter).await?.filter(|until| *until > now);
+        if let Some(until) = locked
+            && !was_unlocked_by_hand(standing, now)
+        {
+            return Err(Refusal::locked(Duration::from_secs(seconds_until(until, now))).into());
+        }
+        if !users::record_sign_in(&mut transaction, account, new_hash.as_deref(), now).await? {
+            drop(transaction);
+            return Err(self.note_failure(caller, Some(account), counters, standing, "account_closed").await?);
+        }
+        failures::clear(&mut transaction, &[counters.email, counters.device]).await?;
+        let lifetime =
+            if sign_in.remember_me { self.settings.remember_me_lifetime } else { self.settings.session_lifetime };
+        let session = NewSession {
+            id: self.clock.new_id(),
+            user_id: account.user_id,
+            access_token_jti: self.clock.new_id(),
+            refresh_token_jti: self.clock.new_id(),
+            remember_me: sign_in.remember_me,
+            ip_address: caller.client.ip_address.clone(),
+            user_agent: caller.client.user_agent.clone(),
+            device_fingerprint: caller.client.device_fingerprint.clone(),
+            created_at: now,
+            expires_at: after(now, lifetime),
+        };
+        sessions::insert(&mut transaction, &session).await?;
+        let happening = Happening {
+            event_type: "user_authenticated",
+            success: true,
+            actor: Some(global_id(account)),
+            subject: Some(format!("session:{}", session.id)),
+            detail: json!({ "rehashed": new_hash.is_some(), "remember_me": sign_in.remember_me }),
+        };
+        self.record(&mut transaction, caller, happening, now).await?;
+        let access = access::of_session(&mut transaction, session.id, now).await?;
+        let access = access.ok_or_else(|| Error::Internal("a session that has just begun is not there".to_owned()))?;
+        let refresh = RefreshContent { jti: session.refresh_token_jti, generation: 0, issued_at: now };
+        let signed_in = self.signed_in(access, session.access_token_jti, &refresh, now)?;
+        transaction.commit().await?;
+        tracing::info!(user_id = %account.user_id, session_id = %session.id, "user_authenticated");
+        if signed_in.principal.access.must_change_password {
+            tracing::warn!(user_id = %account.user_id, "user_must_change_password");
+        }
+        Ok(signed_in)
+    }
+
+    /// The tokens of a session as it stands, and its principal.
+    pub(super) fn signed_in(
+        &self,
+        access: SessionAccess,
+        access_token_jti: Uuid,
+        refresh: &RefreshContent,
+        now: DateTime<Utc>,
+    ) -> Result<SignedIn, Error> {
+        let expires_in = self.settings.access_token_lifetime;
+        let tokens = IssuedTokens {
+            access_token: self.tokens.sign_access(&access, access_token_jti, now, expires_in)?,
+            refresh_token: self.tokens.sign_refresh(&access, refresh)?,
+            expires_in,
+        };
+        Ok(SignedIn { tokens, principal: Arc::new(self.user_principal(access)) })
+    }
+}
+
+fn global_id(account: &Credentials) -> String {
+    format!("user:{}", account.user_id)
+}
+
+/// Counted as locked while the account is not: an operator has cleared `locked_until`.
+fn was_unlocked_by_hand(standing: &Standing, now: DateTime<Utc>) -> bool {
+    let ahead = |time: Option<DateTime<Utc>>| time.is_some_and(|time| time > now);
+    ahead(standing.email.locked_until) && standing.account.is_some_and(|account| !ahead(account))
+}

@@ -1,0 +1,193 @@
+//! Access and refresh tokens: JWTs that this service signs, and what a token must be to be believed.
+//!
+//! An access token (`typ: at+jwt`, RFC 9068) tells other services who its bearer is and what they may do; whoever holds it
+//! can read it, so it carries no name and no email address. A refresh token carries its session and its generation.
+//! Both are bound to a session: whether that still goes is the database's to say, not the token's.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use jsonwebtoken::{Header, Validation, decode, decode_header, encode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::keys::{Keys, VerifyingKey};
+use super::{Error, Result};
+use crate::store::access::SessionAccess;
+use crate::store::users::HotelScope;
+
+const ACCESS: &str = "at+jwt";
+const REFRESH: &str = "rt+jwt";
+/// More hotels than this do not go into an access token: it travels in a header.
+const MAX_HOTELS: usize = 100;
+/// Longer than any token of ours.
+const MAX_BYTES: usize = 16 * 1024;
+/// How far the clocks of two of our servers may be apart, in seconds.
+const CLOCK_SKEW: i64 = 5;
+
+/// What a sign-in or a refresh hands out.
+#[derive(Clone)]
+pub struct IssuedTokens {
+    pub access_token: String,
+    pub refresh_token: String,
+    /// The access token's lifetime.
+    pub expires_in: Duration,
+}
+
+/// Not a token of ours, or not one that holds now.
+#[derive(Debug)]
+pub(super) struct InvalidToken;
+
+#[derive(Serialize, Deserialize)]
+struct AccessClaims {
+    iss: String,
+    aud: String,
+    sub: Uuid,
+    jti: Uuid,
+    sid: Uuid,
+    iat: i64,
+    nbf: i64,
+    exp: i64,
+    roles: Vec<String>,
+    permissions: Vec<String>,
+    hotel_scope: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hotel_ids: Option<Vec<String>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RefreshClaims {
+    iss: String,
+    aud: String,
+    sub: Uuid,
+    jti: Uuid,
+    sid: Uuid,
+    generation: i32,
+    iat: i64,
+    nbf: i64,
+    exp: i64,
+}
+
+/// What an access token says of its bearer.
+pub(super) struct AccessToken {
+    pub user_id: Uuid,
+    pub session_id: Uuid,
+}
+
+/// What a refresh token says.
+pub(super) struct RefreshToken {
+    pub session_id: Uuid,
+    pub user_id: Uuid,
+    pub jti: Uuid,
+    pub generation: i32,
+}
+
+/// A refresh token to sign. The same content makes the same token.
+pub(super) struct RefreshContent {
+    pub jti: Uuid,
+    pub generation: i32,
+    pub issued_at: DateTime<Utc>,
+}
+
+pub(super) struct Tokens {
+    keys: Keys,
+    issuer: String,
+    audience: String,
+}
+
+impl Tokens {
+    pub fn new(keys: Keys, issuer: String, audience: String) -> Self {
+        Self { keys, issuer, audience }
+    }
+
+    pub fn public_keys(&self) -> &Value {
+        &self.keys.public
+    }
+
+    /// Signs an access token of this session, valid from `now`.
+    pub fn sign_access(&self, access: &SessionAccess, jti: Uuid, now: DateTime<Utc>, lifetime: Duration) -> Result<String> {
+        let all = access.hotel_scope == HotelScope::All;
+        let claims = AccessClaims {
+            iss: self.issuer.clone(),
+            aud: self.audience.clone(),
+            sub: access.user_id,
+            jti,
+            sid: access.session_id,
+            iat: now.timestamp(),
+            nbf: now.timestamp(),
+            exp: now.timestamp().saturating_add(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX)),
+            roles: access.roles.clone(),
+            permissions: access.permissions.clone(),
+            hotel_scope: if all { "ALL" } else { "ASSIGNED" }.to_owned(),
+            hotel_ids: (!all && access.hotels.len() <= MAX_HOTELS).then(|| access.hotels.clone()),
+        };
+        self.sign(ACCESS, &claims)
+    }
+
+    /// Signs a refresh token of this session; it holds as long as the session.
+    pub fn sign_refresh(&self, access: &SessionAccess, content: &RefreshContent) -> Result<String> {
+        let claims = RefreshClaims {
+            iss: self.issuer.clone(),
+            aud: self.issuer.clone(),
+            sub: access.user_id,
+            jti: content.jti,
+            sid: access.session_id,
+            generation: content.generation,
+            iat: content.issued_at.timestamp(),
+            nbf: content.issued_at.timestamp(),
+            exp: access.session_expires_at.timestamp(),
+        };
+        self.sign(REFRESH, &claims)
+    }
+
+    fn sign<T: Serialize>(&self, kind: &str, claims: &T) -> Result<String> {
+        let mut header = Header::new(self.keys.algorithm.jwa());
+        header.typ = Some(kind.to_owned());
+        header.kid = Some(self.keys.signing_key_id.clone());
+        encode(&header, claims, &self.keys.signing).map_err(|error| Error::Internal(format!("a token could not be signed: {error}")))
+    }
+
+    pub fn read_access_token(&self, token: &str, now: DateTime<Utc>) -> Result<AccessToken, InvalidToken> {
+        let claims: AccessClaims = self.read(token, ACCESS, &self.audience)?;
+        holds(claims.nbf, claims.exp, now)?;
+        Ok(AccessToken { user_id: claims.sub, session_id: claims.sid })
+    }
+
+    pub fn read_refresh_token(&self, token: &str, now: DateTime<Utc>) -> Result<RefreshToken, InvalidToken> {
+        let claims: RefreshClaims = self.read(token, REFRESH, &self.issuer)?;
+        holds(claims.nbf, claims.exp, now)?;
+        Ok(RefreshToken { session_id: claims.sid, user_id: claims.sub, jti: claims.jti, generation: claims.generation })
+    }
+
+    /// The claims of a token of this kind: signed by one of our keys with that key's own algorithm, for this audience.
+    fn read<T: DeserializeOwned>(&self, token: &str, kind: &str, audience: &str) -> Result<T, InvalidToken> {
+        if token.len() > MAX_BYTES {
+            return Err(InvalidToken);
+        }
+        let header = decode_header(token).map_err(|_| InvalidToken)?;
+        if header.typ.as_deref() != Some(kind) {
+            return Err(InvalidToken);
+        }
+        let key = self.key(header.kid.as_deref()).ok_or(InvalidToken)?;
+        let mut validation = Validation::new(key.algorithm.jwa());
+        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
+        validation.set_issuer(&[&self.issuer]);
+        validation.set_audience(&[audience]);
+        // Times are held against this service's clock, by `holds`.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        decode(token, &key.key, &validation).map(|read| read.claims).map_err(|_| InvalidToken)
+    }
+
+    fn key(&self, key_id: Option<&str>) -> Option<&VerifyingKey> {
+        let key_id = key_id?;
+        self.keys.verifying.iter().find(|key| key.key_id == key_id)
+    }
+}
+
+fn holds(not_before: i64, expires: i64, now: DateTime<Utc>) -> Result<(), InvalidToken> {
+    let now = now.timestamp();
+    if not_before <= now.saturating_add(CLOCK_SKEW) && now < expires { Ok(()) } else { Err(InvalidToken) }
+}

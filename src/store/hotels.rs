@@ -1,0 +1,175 @@
+//! Hotels: lists, look-ups, and which of them a user may access. Always in the order of their ids.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::{FromRow, Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use super::page::{Page, PageRequest, contains_pattern, pages_by_parent, push_after, reads_descending};
+use super::{Result, Transaction};
+
+/// A tenant.
+#[derive(Clone, FromRow)]
+pub struct Hotel {
+    pub id: String,
+    pub name: String,
+    pub brand: Option<String>,
+    pub country: Option<String>,
+    pub city: Option<String>,
+    pub address: Option<String>,
+    pub pms_type: String,
+    /// Holds credentials of other systems: never shown as it is.
+    pub pms_config: Option<Value>,
+    pub active: bool,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+const COLUMNS: &str = "h.id, h.name, h.brand, h.country, h.city, h.address, h.pms_type, h.pms_config, h.active, \
+    h.created_at, h.updated_at";
+
+/// Which hotels a list holds; what is None does not narrow it.
+#[derive(Clone, Debug, Default)]
+pub struct HotelFilter {
+    pub search: Option<String>,
+    pub active: Option<bool>,
+    pub brand: Option<String>,
+    pub pms_type: Option<String>,
+    pub country: Option<String>,
+}
+
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &HotelFilter) {
+    if let Some(search) = &filter.search {
+        query.push(" AND lower(h.id || ' ' || h.name || ' ' || coalesce(h.brand, '') || ' ' || coalesce(h.city, '')) LIKE ");
+        query.push_bind(contains_pattern(search));
+    }
+    if let Some(active) = filter.active {
+        query.push(" AND h.active = ").push_bind(active);
+    }
+    for (comparison, value) in
+        [(" AND h.brand = ", &filter.brand), (" AND h.pms_type = ", &filter.pms_type), (" AND h.country = ", &filter.country)]
+    {
+        if let Some(value) = value {
+            query.push(comparison).push_bind(value.clone());
+        }
+    }
+}
+
+/// The first wall: the hotels of the scope.
+fn push_visible(query: &mut QueryBuilder<Postgres>, transaction: &Transaction) {
+    let scope = transaction.scope();
+    if !scope.all_hotels {
+        query.push(" AND h.id = ANY(").push_bind(scope.hotels.to_vec()).push(")");
+    }
+}
+
+fn push_page_start(query: &mut QueryBuilder<Postgres>, page: &PageRequest<String>) {
+    if let Some(id) = &page.cursor {
+        push_after(query, "h.id", reads_descending(false, page.backward), |query| {
+            query.push_bind(id.clone());
+        });
+    }
+}
+
+fn push_order(query: &mut QueryBuilder<Postgres>, page: &PageRequest<String>) {
+    query.push(format_args!(" ORDER BY h.id {}", if page.backward { "DESC" } else { "ASC" }));
+}
+
+/// A page of hotels; the cursor is a hotel's id.
+pub async fn page(transaction: &mut Transaction, filter: &HotelFilter, page: &PageRequest<String>) -> Result<Page<Hotel>> {
+    let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM hotels h WHERE true"));
+    push_visible(&mut query, transaction);
+    push_filter(&mut query, filter);
+    push_page_start(&mut query, page);
+    push_order(&mut query, page);
+    query.push(" LIMIT ").push_bind(page.rows_to_read());
+    let rows = query.build_query_as().fetch_all(transaction.statement()).await?;
+    Ok(Page::from_read(rows, page))
+}
+
+/// How many hotels there are, at most `at_most` where that is given.
+pub async fn count(transaction: &mut Transaction, filter: &HotelFilter, at_most: Option<i64>) -> Result<i64> {
+    let mut query = QueryBuilder::new("SELECT count(*) FROM (SELECT 1 FROM hotels h WHERE true");
+    push_visible(&mut query, transaction);
+    push_filter(&mut query, filter);
+    query.push(" LIMIT ").push_bind(at_most).push(") listed");
+    Ok(query.build_query_scalar().fetch_one(transaction.statement()).await?)
+}
+
+/// The visible ones among these hotels.
+pub async fn by_ids(transaction: &mut Transaction, ids: &[String]) -> Result<Vec<Hotel>> {
+    let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM hotels h WHERE h.id = ANY("));
+    query.push_bind(ids.to_vec()).push(")");
+    push_visible(&mut query, transaction);
+    Ok(query.build_query_as().fetch_all(transaction.statement()).await?)
+}
+
+/// A user whose hotels are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HotelsOf {
+    pub user_id: Uuid,
+    /// Scope ALL: every active hotel instead of those assigned.
+    pub every: bool,
+}
+
+#[derive(FromRow)]
+struct ReachedHotel {
+    user_id: Uuid,
+    #[sqlx(flatten)]
+    hotel: Hotel,
+}
+
+/// A page of hotels for each of these users, in one statement.
+pub async fn pages_by_users(
+    transaction: &mut Transaction,
+    users: &[HotelsOf],
+    page: &PageRequest<String>,
+) -> Result<HashMap<HotelsOf, Page<Hotel>>> {
+    let mut query = QueryBuilder::new(format!("SELECT reader.user_id, {COLUMNS}"));
+    push_users(&mut query, users);
+    // Two branches instead of one condition: each stops at its own index after as many rows as the page needs.
+    query.push(" CROSS JOIN LATERAL ((SELECT h.* FROM hotels h WHERE reader.every AND h.active");
+    push_visible(&mut query, transaction);
+    push_page_start(&mut query, page);
+    push_order(&mut query, page);
+    query.push(" LIMIT ").push_bind(page.rows_to_read());
+    query.push(") UNION ALL (SELECT h.* FROM user_hotels reach JOIN hotels h ON h.id = reach.hotel_id");
+    query.push(" WHERE NOT reader.every AND reach.user_id = reader.user_id");
+    push_visible(&mut query, transaction);
+    push_page_start(&mut query, page);
+    push_order(&mut query, page);
+    query.push(" LIMIT ").push_bind(page.rows_to_read());
+    query.push(")) h");
+    push_order(&mut query, page);
+
+    let rows: Vec<ReachedHotel> = query.build_query_as().fetch_all(transaction.statement()).await?;
+    let key_of: HashMap<Uuid, HotelsOf> = users.iter().map(|user| (user.user_id, *user)).collect();
+    let rows = rows.into_iter().filter_map(|row| Some((*key_of.get(&row.user_id)?, row.hotel))).collect();
+    Ok(pages_by_parent(users, rows, page))
+}
+
+/// How many hotels each of these users may access, at most `at_most` where that is given.
+pub async fn counts_by_users(
+    transaction: &mut Transaction,
+    users: &[HotelsOf],
+    at_most: Option<i64>,
+) -> Result<HashMap<HotelsOf, i64>> {
+    let mut query = QueryBuilder::new("SELECT reader.user_id, counted.hotels");
+    push_users(&mut query, users);
+    query.push(" CROSS JOIN LATERAL (SELECT count(*) AS hotels FROM (SELECT 1 FROM hotels h");
+    query.push(" WHERE CASE WHEN reader.every THEN h.active ELSE EXISTS (SELECT 1 FROM user_hotels reach");
+    query.push(" WHERE reach.user_id = reader.user_id AND reach.hotel_id = h.id) END");
+    push_visible(&mut query, transaction);
+    query.push(" LIMIT ").push_bind(at_most).push(") listed) counted");
+    let rows: Vec<(Uuid, i64)> = query.build_query_as().fetch_all(transaction.statement()).await?;
+    let counted: HashMap<Uuid, i64> = rows.into_iter().collect();
+    Ok(users.iter().map(|user| (*user, counted.get(&user.user_id).copied().unwrap_or(0))).collect())
+}
+
+fn push_users(query: &mut QueryBuilder<Postgres>, users: &[HotelsOf]) {
+    query.push(" FROM unnest(").push_bind(users.iter().map(|user| user.user_id).collect::<Vec<_>>());
+    query.push("::uuid[], ").push_bind(users.iter().map(|user| user.every).collect::<Vec<_>>());
+    query.push("::boolean[]) AS reader(user_id, every)");
+}

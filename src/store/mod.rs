@@ -1,0 +1,60 @@
+//! Floor 1: all SQL. One file a table family; every statement runs in a [`Transaction`] that carries its [`Scope`].
+//!
+//! Knows nothing of HTTP, GraphQL or permissions: what a principal may see arrives as a [`Scope`], and stands in each
+//! statement's own clauses (the first wall) and in the row-level policies (the second).
+
+pub mod access;
+pub mod audit;
+pub mod embedded;
+pub mod hotels;
+pub mod migrations;
+pub mod page;
+mod pool;
+pub mod roles;
+pub mod seeds;
+pub mod sessions;
+pub mod sign_in_failures;
+mod transaction;
+pub mod users;
+
+pub use pool::{Database, PoolFigures, PoolSettings};
+pub use transaction::{Reads, Scope, StatementCount, Transaction, Walls};
+
+/// What the database said, sorted by what can be done about it. Texts go to the log, never to a client.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No connection, or none free in time: the same request can succeed a moment later.
+    #[error("the database cannot be reached: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// A row breaks a rule that the tables should have kept.
+    #[error("{table}.{column} holds {found:?}, which is none of the values it may hold")]
+    Inconsistent { table: &'static str, column: &'static str, found: String },
+    /// Anything else: a defect here, or a schema that was changed by hand.
+    #[error("the database refused a statement: {0}")]
+    Refused(#[source] sqlx::Error),
+}
+
+/// The result of everything in this floor.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        let passing = match &error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => true,
+            sqlx::Error::Database(database) => database.code().is_some_and(|code| is_passing(&code)),
+            _ => false,
+        };
+        if passing { Self::Unavailable(error) } else { Self::Refused(error) }
+    }
+}
+
+/// SQLSTATE classes that pass by themselves: connection trouble (08), out of resources (53), an operator's
+/// intervention such as a restart (57P), a serialisation failure or deadlock (40), a statement cut off (57014, 55P03).
+fn is_passing(code: &str) -> bool {
+    ["08", "40", "53", "57P"].iter().any(|class| code.starts_with(class)) || matches!(code, "57014" | "55P03" | "25006")
+}

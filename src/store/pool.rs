@@ -1,0 +1,133 @@
+//! The connection pool and how it is tuned: what a request waits at most, when a connection is tested, how long it lives.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgPool};
+use tracing::log::LevelFilter;
+
+use super::{Result, StatementCount, Transaction, Walls, transaction::Scope};
+use crate::telemetry::metrics;
+
+/// A connection that was idle for longer than this is asked whether it still lives before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(30);
+
+/// How the pool behaves. Sizes count connections.
+#[derive(Clone, Debug)]
+pub struct PoolSettings {
+    /// Connections kept open once made.
+    pub size: u32,
+    /// Connections beyond `size` that a rush may open; they are closed when it is over.
+    pub overflow: u32,
+    /// How long background work waits for a connection.
+    pub timeout: Duration,
+    /// How long a request waits for a connection before it is answered with UNAVAILABLE.
+    pub request_timeout: Duration,
+    /// A connection older than this is replaced.
+    pub recycle: Duration,
+    /// The longest a single statement may run.
+    pub statement_timeout: Duration,
+}
+
+/// What `/healthz` and the metrics tell of the pool.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolFigures {
+    pub size: u32,
+    pub checked_in: u32,
+    pub checked_out: u32,
+    pub overflow: u32,
+}
+
+/// The way to PostgreSQL. Clones share one pool.
+#[derive(Clone)]
+pub struct Database {
+    pool: PgPool,
+    settings: PoolSettings,
+    walls: Walls,
+}
+
+impl Database {
+    /// Makes the pool; connections are opened when they are first needed.
+    pub fn new(options: PgConnectOptions, settings: PoolSettings) -> Self {
+        let statement_timeout = settings.statement_timeout.as_millis().to_string();
+        let options = options
+            .application_name("voicehive")
+            .options([("statement_timeout", statement_timeout.as_str()), ("lock_timeout", "10s"), ("idle_in_transaction_session_timeout", "60s")])
+            .log_statements(LevelFilter::Trace)
+            .log_slow_statements(LevelFilter::Warn, Duration::from_secs(5));
+        let pool = PgPoolOptions::new()
+            .max_connections(settings.size.saturating_add(settings.overflow))
+            .min_connections(0)
+            .acquire_timeout(settings.timeout)
+            .acquire_slow_level(LevelFilter::Off)
+            .max_lifetime(settings.recycle)
+            .idle_timeout(Duration::from_secs(300))
+            .test_before_acquire(false)
+            .before_acquire(|connection, about| {
+                Box::pin(async move {
+                    if about.idle_for > TRUSTED_IDLE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .after_connect(|_: &mut PgConnection, _| {
+                metrics::database_connection_opened();
+                Box::pin(async { Ok(()) })
+            })
+            .connect_lazy_with(options);
+        Self { pool, settings, walls: Walls::Both }
+    }
+
+    /// The same database with only row-level security to keep tenants apart: for the tests that prove that it does.
+    #[must_use]
+    pub fn with_row_security_alone(mut self) -> Self {
+        self.walls = Walls::RowSecurityAlone;
+        self
+    }
+
+    /// Begins a transaction that only reads, for a request. No pooled connection it may get is trusted blindly: one
+    /// that broke since its last use is replaced, so a restart of PostgreSQL costs no request but those it cut off.
+    pub async fn read(&self, scope: &Scope, count: &StatementCount) -> Result<Transaction> {
+        Transaction::begin(&self.pool, self.settings.request_timeout, self.walls, scope, count, true).await
+    }
+
+    /// Begins a transaction that writes, for a request. Nothing is kept unless it is committed.
+    pub async fn write(&self, scope: &Scope, count: &StatementCount) -> Result<Transaction> {
+        Transaction::begin(&self.pool, self.settings.request_timeout, self.walls, scope, count, false).await
+    }
+
+    /// Begins a transaction of the system itself for background work, which can wait longer than a request.
+    pub async fn background(&self) -> Result<Transaction> {
+        let count = StatementCount::default();
+        Transaction::begin(&self.pool, self.settings.timeout, self.walls, &Scope::system(), &count, false).await
+    }
+
+    /// A connection outside every transaction, as the owner: for migrations alone.
+    pub(super) async fn owner_connection(&self) -> Result<PgConnection> {
+        Ok(PgConnection::connect_with(&self.pool.connect_options().as_ref().clone().options([("statement_timeout", "0")])).await?)
+    }
+
+    /// Asks the database for a sign of life, within the time a request would wait.
+    pub async fn ping(&self) -> Result<()> {
+        let ask = async { sqlx::query("SELECT 1").execute(&self.pool).await };
+        tokio::time::timeout(self.settings.request_timeout, ask).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        Ok(())
+    }
+
+    pub fn figures(&self) -> PoolFigures {
+        let open = self.pool.size();
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX).min(open);
+        PoolFigures {
+            size: self.settings.size,
+            checked_in: idle,
+            checked_out: open - idle,
+            overflow: open.saturating_sub(self.settings.size),
+        }
+    }
+
+    /// Closes every connection, after those in use have come back.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}

@@ -1,0 +1,124 @@
+//! Roles: lists, look-ups, and which users hold them.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use super::page::{Page, PageRequest, contains_pattern, push_after, reads_descending};
+use super::{Result, Transaction};
+
+/// A named set of permissions. Permissions are sorted.
+#[derive(Clone, Debug, FromRow)]
+pub struct Role {
+    pub id: Uuid,
+    pub name: String,
+    pub display_name: String,
+    pub description: Option<String>,
+    pub permissions: Vec<String>,
+    pub active: bool,
+    pub system: bool,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+const COLUMNS: &str =
+    "r.id, r.name, r.display_name, r.description, r.permissions, r.active, r.system, r.created_at, r.updated_at";
+
+/// Which roles a list holds; what is None does not narrow it.
+#[derive(Clone, Debug, Default)]
+pub struct RoleFilter {
+    pub search: Option<String>,
+    pub active: Option<bool>,
+    pub permission: Option<String>,
+}
+
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &RoleFilter) {
+    if let Some(search) = &filter.search {
+        query.push(" AND lower(r.name || ' ' || r.display_name || ' ' || coalesce(r.description, '')) LIKE ");
+        query.push_bind(contains_pattern(search));
+    }
+    if let Some(active) = filter.active {
+        query.push(" AND r.active = ").push_bind(active);
+    }
+    if let Some(permission) = &filter.permission {
+        query.push(" AND ").push_bind(permission.clone()).push(" = ANY(r.permissions)");
+    }
+}
+
+/// A page of roles by name; the cursor is a name.
+pub async fn page(transaction: &mut Transaction, filter: &RoleFilter, page: &PageRequest<String>) -> Result<Page<Role>> {
+    let descending = reads_descending(false, page.backward);
+    let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM roles r WHERE true"));
+    push_filter(&mut query, filter);
+    if let Some(name) = &page.cursor {
+        push_after(&mut query, "r.name", descending, |query| {
+            query.push_bind(name.clone());
+        });
+    }
+    query.push(format_args!(" ORDER BY r.name {} LIMIT ", if descending { "DESC" } else { "ASC" }));
+    query.push_bind(page.rows_to_read());
+    let rows = query.build_query_as().fetch_all(transaction.statement()).await?;
+    Ok(Page::from_read(rows, page))
+}
+
+/// How many roles there are, at most `at_most` where that is given.
+pub async fn count(transaction: &mut Transaction, filter: &RoleFilter, at_most: Option<i64>) -> Result<i64> {
+    let mut query = QueryBuilder::new("SELECT count(*) FROM (SELECT 1 FROM roles r WHERE true");
+    push_filter(&mut query, filter);
+    query.push(" LIMIT ").push_bind(at_most).push(") listed");
+    Ok(query.build_query_scalar().fetch_one(transaction.statement()).await?)
+}
+
+/// The roles with these ids.
+pub async fn by_ids(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<Role>> {
+    Ok(sqlx::query_as!(
+        Role,
+        "SELECT id, name, display_name, description, permissions, active, system, created_at, updated_at
+           FROM roles WHERE id = ANY($1)",
+        ids
+    )
+    .fetch_all(transaction.statement())
+    .await?)
+}
+
+/// The role of this name.
+pub async fn by_name(transaction: &mut Transaction, name: &str) -> Result<Option<Role>> {
+    Ok(sqlx::query_as!(
+        Role,
+        "SELECT id, name, display_name, description, permissions, active, system, created_at, updated_at
+           FROM roles WHERE name = $1",
+        name
+    )
+    .fetch_optional(transaction.statement())
+    .await?)
+}
+
+#[derive(FromRow)]
+struct HeldRole {
+    user_id: Uuid,
+    #[sqlx(flatten)]
+    role: Role,
+}
+
+/// The roles each of these users holds, by name; users out of sight hold none.
+pub async fn by_users(transaction: &mut Transaction, users: &[Uuid]) -> Result<HashMap<Uuid, Vec<Role>>> {
+    let mut query = QueryBuilder::new(format!(
+        "SELECT held.user_id, {COLUMNS} FROM user_roles held JOIN roles r ON r.id = held.role_id WHERE held.user_id = ANY("
+    ));
+    query.push_bind(users.to_vec()).push(")");
+    let scope = transaction.scope();
+    if !scope.all_users() {
+        query.push(" AND (held.user_id = ").push_bind(scope.user_id);
+        query.push(" OR EXISTS (SELECT 1 FROM user_hotels shared WHERE shared.user_id = held.user_id AND shared.hotel_id = ANY(");
+        query.push_bind(scope.hotels.to_vec()).push(")))");
+    }
+    query.push(" ORDER BY r.name");
+    let rows: Vec<HeldRole> = query.build_query_as().fetch_all(transaction.statement()).await?;
+    let mut held: HashMap<Uuid, Vec<Role>> = HashMap::new();
+    for row in rows {
+        held.entry(row.user_id).or_default().push(row.role);
+    }
+    Ok(held)
+}

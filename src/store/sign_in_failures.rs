@@ -1,0 +1,148 @@
+//! Failed sign-ins, counted by email address, by known device and by client address, shared by all servers.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{Result, Transaction};
+use crate::clock::after;
+
+/// What failures are counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountedFor {
+    Email,
+    Device,
+    Address,
+}
+
+impl CountedFor {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Device => "device",
+            Self::Address => "address",
+        }
+    }
+}
+
+/// A counter: its kind, and a digest of what it counts for.
+#[derive(Clone, Copy, Debug)]
+pub struct Counter {
+    pub counted_for: CountedFor,
+    pub subject: [u8; 32],
+}
+
+/// Where a counter stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    pub failures: i32,
+    pub locked_until: Option<DateTime<Utc>>,
+}
+
+/// How many failures within `duration` lock, and for how long from then on.
+#[derive(Clone, Copy, Debug)]
+pub struct Threshold {
+    pub failures: i32,
+    pub duration: Duration,
+}
+
+struct Row {
+    kind: String,
+    failures: i32,
+    counting_since: DateTime<Utc>,
+    locked_until: Option<DateTime<Utc>>,
+}
+
+/// Where these counters stand, in their order; zero where nothing was counted within `window`.
+pub async fn read(
+    transaction: &mut Transaction,
+    counters: &[Counter],
+    window: Duration,
+    now: DateTime<Utc>,
+) -> Result<Vec<Count>> {
+    let kinds: Vec<String> = counters.iter().map(|counter| counter.counted_for.as_str().to_owned()).collect();
+    let subjects: Vec<Vec<u8>> = counters.iter().map(|counter| counter.subject.to_vec()).collect();
+    let rows = sqlx::query_as!(
+        Row,
+        "SELECT f.kind, f.failures, f.counting_since, f.locked_until FROM sign_in_failures f
+           JOIN unnest($1::text[], $2::bytea[]) AS asked(kind, subject) ON f.kind = asked.kind AND f.subject = asked.subject",
+        &kinds,
+        &subjects
+    )
+    .fetch_all(transaction.statement())
+    .await?;
+    let count_of = |counter: &Counter| {
+        rows.iter()
+            .find(|row| row.kind == counter.counted_for.as_str())
+            .filter(|row| row.locked_until.map_or_else(|| after(row.counting_since, window) > now, |until| until > now))
+            .map_or_else(Count::default, |row| Count { failures: row.failures, locked_until: row.locked_until })
+    };
+    Ok(counters.iter().map(count_of).collect())
+}
+
+/// Counts one more failure; where the counter stands now. Two at once are both counted.
+pub async fn add(
+    transaction: &mut Transaction,
+    counter: &Counter,
+    threshold: Threshold,
+    now: DateTime<Utc>,
+) -> Result<Count> {
+    let forgotten_before = now - threshold.duration;
+    Ok(sqlx::query_as!(
+        Count,
+        // What was counted is over where its lock has run out, or where it never came to a lock within the time.
+        "INSERT INTO sign_in_failures AS f (kind, subject, failures, counting_since, locked_until)
+         VALUES ($1, $2, 1, $3, CASE WHEN 1 >= $5 THEN $6::timestamptz END)
+         ON CONFLICT (kind, subject) DO UPDATE SET (failures, counting_since, locked_until) = (
+             SELECT counted.failures, counted.since,
+                    CASE WHEN counted.failures >= $5 THEN coalesce(counted.locked_until, $6) END
+               FROM (SELECT CASE WHEN over THEN 1 ELSE f.failures + 1 END AS failures,
+                            CASE WHEN over THEN $3 ELSE f.counting_since END AS since,
+                            CASE WHEN NOT over THEN f.locked_until END AS locked_until
+                       FROM (SELECT coalesce(f.locked_until <= $3, f.counting_since <= $4) AS over) AS judged) AS counted)
+         RETURNING failures, locked_until",
+        counter.counted_for.as_str(),
+        &counter.subject[..],
+        now,
+        forgotten_before,
+        threshold.failures,
+        after(now, threshold.duration)
+    )
+    .fetch_one(transaction.statement())
+    .await?)
+}
+
+/// Where one counter stands, held until the transaction ends: what a sign-in that is about to succeed must look at.
+pub async fn hold(transaction: &mut Transaction, counter: &Counter) -> Result<Option<DateTime<Utc>>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT locked_until FROM sign_in_failures WHERE kind = $1 AND subject = $2 FOR UPDATE",
+        counter.counted_for.as_str(),
+        &counter.subject[..]
+    )
+    .fetch_optional(transaction.statement())
+    .await?
+    .flatten())
+}
+
+/// Forgets what was counted.
+pub async fn clear(transaction: &mut Transaction, counters: &[Counter]) -> Result<()> {
+    let kinds: Vec<String> = counters.iter().map(|counter| counter.counted_for.as_str().to_owned()).collect();
+    let subjects: Vec<Vec<u8>> = counters.iter().map(|counter| counter.subject.to_vec()).collect();
+    sqlx::query!(
+        "DELETE FROM sign_in_failures f USING unnest($1::text[], $2::bytea[]) AS cleared(kind, subject)
+          WHERE f.kind = cleared.kind AND f.subject = cleared.subject",
+        &kinds,
+        &subjects
+    )
+    .execute(transaction.statement())
+    .await?;
+    Ok(())
+}
+
+/// Drops counters that no longer count.
+pub async fn sweep(transaction: &mut Transaction, before: DateTime<Utc>) -> Result<u64> {
+    let done = sqlx::query!("DELETE FROM sign_in_failures WHERE counting_since < $1 AND coalesce(locked_until < $1, true)", before)
+        .execute(transaction.statement())
+        .await?;
+    Ok(done.rows_affected())
+}

@@ -1,0 +1,203 @@
+//! The one place that opens a transaction and says in it who asks. Everything else in this floor gets a [`Transaction`].
+//!
+//! A transaction that is not committed is rolled back, also when the future that held it is dropped half-way, even
+//! during BEGIN: the connection goes through ROLLBACK before anyone else gets it, or is closed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, Executor, Postgres};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
+use uuid::Uuid;
+
+use super::{Database, Error, Result};
+
+/// How many SQL statements a request has run, its sign-in check and what opens and ends transactions left out.
+#[derive(Clone, Debug, Default)]
+pub struct StatementCount(Arc<AtomicU64>);
+
+impl StatementCount {
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What a transaction may see. Made by `identity` from the principal; plain data here.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// The system itself: sign-in before anyone is known, and background work.
+    pub system: bool,
+    pub user_id: Option<Uuid>,
+    /// Hotel scope ALL.
+    pub all_hotels: bool,
+    /// Holds user:view.
+    pub view_users: bool,
+    /// The hotels assigned to the user.
+    pub hotels: Arc<[String]>,
+}
+
+impl Scope {
+    pub fn system() -> Self {
+        Self { system: true, all_hotels: true, view_users: true, ..Self::default() }
+    }
+
+    /// Whether every user is in sight.
+    pub fn all_users(&self) -> bool {
+        self.all_hotels && self.view_users
+    }
+}
+
+/// Which of the two walls between tenants stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Walls {
+    /// Each statement's own clauses, and row-level security behind them.
+    Both,
+    /// For the tests that prove the second wall.
+    RowSecurityAlone,
+}
+
+/// An open transaction, and what it may see.
+pub struct Transaction {
+    connection: Option<PoolConnection<Postgres>>,
+    scope: Scope,
+    count: StatementCount,
+    open: bool,
+}
+
+impl Transaction {
+    pub(super) async fn begin(
+        pool: &PgPool,
+        timeout: Duration,
+        walls: Walls,
+        scope: &Scope,
+        count: &StatementCount,
+        read_only: bool,
+    ) -> Result<Self> {
+        let begin = begin_statement(scope, read_only);
+        let seen = match walls {
+            Walls::Both => scope.clone(),
+            Walls::RowSecurityAlone => Scope { all_hotels: true, view_users: true, ..scope.clone() },
+        };
+        let open = async {
+            loop {
+                let connection = pool.acquire().await?;
+                let mut transaction =
+                    Self { connection: Some(connection), scope: seen.clone(), count: count.clone(), open: true };
+                match transaction.raw().execute(AssertSqlSafe(begin.clone())).await {
+                    Ok(_) => return Ok(transaction),
+                    // Left over from before a restart of the database: take the next one.
+                    Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) => transaction.discard(),
+                    Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code.starts_with("57P")) => {
+                        transaction.discard();
+                    }
+                    Err(error) => return Err(Error::from(error)),
+                }
+            }
+        };
+        tokio::time::timeout(timeout, open).await.map_err(|_| Error::Unavailable(sqlx::Error::PoolTimedOut))?
+    }
+
+    /// What this transaction may see, for the clauses of the first wall.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The connection to run one statement on, which is counted.
+    pub(super) fn statement(&mut self) -> &mut PgConnection {
+        self.count.add_one();
+        self.raw()
+    }
+
+    /// Keeps what was written. Acknowledge nothing before this has returned.
+    pub async fn commit(mut self) -> Result<()> {
+        self.raw().execute("COMMIT").await?;
+        self.open = false;
+        Ok(())
+    }
+
+    #[expect(clippy::expect_used, reason = "taken by Drop and discard alone, after which nobody has the transaction")]
+    fn raw(&mut self) -> &mut PgConnection {
+        self.connection.as_mut().expect("an open transaction has its connection")
+    }
+
+    fn discard(mut self) {
+        self.open = false;
+        if let Some(mut connection) = self.connection.take() {
+            connection.close_on_drop();
+        }
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        if !self.open {
+            return;
+        }
+        // Outside a runtime nothing can be sent any more; closing the connection rolls back just as well.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            connection.close_on_drop();
+            return;
+        };
+        runtime.spawn(async move {
+            if connection.execute("ROLLBACK").await.is_err() {
+                connection.close_on_drop();
+            }
+        });
+    }
+}
+
+/// BEGIN and who asks, in one trip. A simple query takes no parameters, so only a uuid and booleans may stand in it:
+/// their text cannot carry SQL.
+fn begin_statement(scope: &Scope, read_only: bool) -> String {
+    let mode = if read_only { "READ ONLY" } else { "READ WRITE" };
+    let principal = match (scope.system, scope.user_id) {
+        (true, _) => "system",
+        (false, Some(_)) => "user",
+        (false, None) => "",
+    };
+    let user_id = scope.user_id.map(|id| id.to_string()).unwrap_or_default();
+    format!(
+        "BEGIN {mode}; SET LOCAL ROLE voicehive_app; \
+         SELECT set_config('app.principal', '{principal}', true), set_config('app.user_id', '{user_id}', true), \
+         set_config('app.all_hotels', '{}', true), set_config('app.view_users', '{}', true)",
+        scope.all_hotels, scope.view_users
+    )
+}
+
+/// The one transaction in which a request reads, begun when it is first needed. A request thus holds one connection at
+/// the most, and never waits for a second one while it holds the first.
+pub struct Reads {
+    database: Database,
+    scope: Scope,
+    count: StatementCount,
+    transaction: Mutex<Option<Transaction>>,
+}
+
+impl Reads {
+    pub fn new(database: Database, scope: Scope, count: StatementCount) -> Self {
+        Self { database, scope, count, transaction: Mutex::new(None) }
+    }
+
+    /// The transaction, for one read at a time.
+    pub async fn begin(&self) -> Result<MappedMutexGuard<'_, Transaction>> {
+        let mut slot = self.transaction.lock().await;
+        let transaction = match slot.take() {
+            Some(transaction) => transaction,
+            None => self.database.read(&self.scope, &self.count).await?,
+        };
+        Ok(MutexGuard::map(slot, |slot| slot.insert(transaction)))
+    }
+
+    /// Ends the transaction, so that what is written next is seen by the reads after it.
+    pub async fn end(&self) {
+        self.transaction.lock().await.take();
+    }
+}

@@ -1,0 +1,4 @@
+//! Logs and metrics. Ground floor: anyone may log or count, and nothing here knows what for.
+
+pub mod logs;
+pub mod metrics;

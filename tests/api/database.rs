@@ -1,0 +1,147 @@
+//! What the server leaves in the database when clients hang up, and several servers that start at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use voicehive_identity::clock::Clock;
+use voicehive_identity::identity::{Administrator, Identity, Seeds};
+use voicehive_identity::store::{Database, migrations};
+
+use super::support::{PASSWORD, Setup, TestApp, TestDatabase, eventually};
+
+#[tokio::test]
+async fn a_client_that_hangs_up_leaves_no_transaction_open_and_no_sign_in_half_done() {
+    let app = TestApp::start().await;
+    app.user("someone@h.test").create().await;
+    let admin = app.admin().await;
+    let token = admin.access_token.as_deref().expect("a token");
+    let queries = [
+        "{ users { totalCount nodes { roles { name } sessions { totalCount } } } }".to_owned(),
+        format!("mutation {{ login(input: {{email: \"someone@h.test\", password: \"{PASSWORD}\"}}) {{ user {{ id }} }} }}"),
+    ];
+    for round in 0..120_u64 {
+        let body = json!({ "query": queries[usize::from(round % 4 == 0)] }).to_string();
+        let mut stream = TcpStream::connect(app.address).await.expect("connects");
+        let head = format!(
+            "POST /graphql HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(format!("{head}{body}").as_bytes()).await.expect("written");
+        // At another point of its way each time.
+        tokio::time::sleep(Duration::from_micros(round * 150)).await;
+        drop(stream);
+    }
+    let idle_in_transaction = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    eventually("no transaction is open", async || app.count(idle_in_transaction).await == 0).await;
+    // Every session that was begun is whole: it has its event, and its user was marked as signed in.
+    eventually("each sign-in ran to its end", async || {
+        app.count("SELECT count(*) FROM user_sessions s JOIN users u ON u.id = s.user_id WHERE u.email = 'someone@h.test'").await == 30
+    })
+    .await;
+    assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE type = 'user_authenticated'").await, 31);
+    // And no principal leaked to anyone else.
+    let anonymous = app.anonymous().query("{ me { id } users { totalCount } }").await;
+    assert_eq!(anonymous.code(), "UNAUTHENTICATED");
+    assert_eq!(admin.query("{ users { totalCount } }").await.data("/users/totalCount"), 4);
+}
+
+#[tokio::test]
+async fn a_transaction_dropped_half_way_is_gone_before_its_connection_is_used_again() {
+    let app = TestApp::start().await;
+    let mut setup = Setup::usual();
+    (setup.pool.size, setup.pool.overflow) = (1, 0);
+    let database = Database::new(app.database.options.clone(), setup.pool);
+    let (scope, count) = (voicehive_identity::store::Scope::system(), voicehive_identity::store::StatementCount::default());
+    for micros in 0..200 {
+        // Dropped while it begins, or just after.
+        let begin = database.write(&scope, &count);
+        let _ = tokio::time::timeout(Duration::from_micros(micros * 10), begin).await;
+    }
+    // With the one connection of the pool in an open transaction, this would see its old snapshot or be rolled back.
+    let mut transaction = database.write(&scope, &count).await.expect("a transaction");
+    voicehive_identity::store::seeds::claim(&mut transaction, "kept").await.expect("written");
+    transaction.commit().await.expect("committed");
+    assert_eq!(app.count("SELECT count(*) FROM seeds WHERE name = 'kept'").await, 1);
+    eventually("no transaction is open", async || {
+        app.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'").await == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn servers_that_start_at_once_on_an_empty_database_make_it_once() {
+    let database = Arc::new(TestDatabase::create_empty().await);
+    let servers = (0..4).map(|_| {
+        let database = database.clone();
+        async move {
+            let setup = Setup::usual();
+            let store = Database::new(database.options.clone(), setup.pool);
+            let applied = migrations::run(&store).await.expect("migrations apply");
+            let identity = Identity::new(store, Clock::default(), setup.settings).expect("identity");
+            let administrator = Some(Administrator { email: " Chief@Example.COM ", password: "harbour lamp nine" });
+            identity.bootstrap(&Seeds { demo_users: true, administrator }).await.expect("the first users");
+            applied.now
+        }
+    });
+    let applied = futures_util::future::join_all(servers).await;
+    assert_eq!(applied.iter().filter(|migrations| **migrations > 0).count(), 1, "{applied:?}");
+    let app = TestApp::start_on(database, Setup::usual()).await;
+    assert_eq!(app.count("SELECT count(*) FROM users").await, 4);
+    assert_eq!(app.count("SELECT count(*) FROM hotels").await, 1);
+    let chief = app.anonymous().sign_in("chief@example.com", "harbour lamp nine").await;
+    let me = chief.query("{ me { mustChangePassword hotelScope roles { name } displayName } }").await;
+    let expected = json!({ "mustChangePassword": false, "hotelScope": "ALL", "roles": [{ "name": "SYSTEM_ADMIN" }], "displayName": "chief@example.com" });
+    assert_eq!(me.data("/me"), &expected);
+
+    // What was removed since stays removed.
+    app.sql("DELETE FROM users WHERE email = 'manager@hotel1.com'").await;
+    app.identity.bootstrap(&Seeds { demo_users: true, administrator: None }).await.expect("nothing to do");
+    assert_eq!(app.count("SELECT count(*) FROM users").await, 3);
+}
+
+#[tokio::test]
+async fn a_schema_of_a_newer_release_or_a_changed_one_is_not_touched() {
+    let database = TestDatabase::create().await;
+    let store = Database::new(database.options.clone(), Setup::usual().pool);
+    let error = async |sql: &'static str| {
+        sqlx::query(sql).execute(&database.superuser).await.expect(sql);
+        migrations::run(&store).await.expect_err("refused").to_string()
+    };
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'x', true, '', 0)";
+    assert!(error(newer).await.contains("newer release"), "says what to do");
+    let changed = "WITH gone AS (DELETE FROM _sqlx_migrations WHERE version = 9999) UPDATE _sqlx_migrations SET checksum = 'x' WHERE version = 1";
+    assert!(error(changed).await.contains("migration 1 was changed"), "names it");
+}
+
+#[tokio::test]
+async fn named_indexes_are_there() {
+    let app = TestApp::start().await;
+    for index in ["idx_users_email_active", "idx_users_last_login", "idx_user_sessions_active", "idx_user_sessions_expires", "idx_roles_active"] {
+        assert_eq!(app.count(&format!("SELECT count(*) FROM pg_indexes WHERE indexname = '{index}'")).await, 1, "{index}");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_head_is_cut_off_and_a_stop_lets_requests_finish() {
+    let app = TestApp::start().await;
+    let mut slow = TcpStream::connect(app.address).await.expect("connects");
+    slow.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n").await.expect("written");
+    let mut rest = Vec::new();
+    let cut = tokio::time::timeout(Duration::from_secs(5), slow.read_to_end(&mut rest)).await;
+    assert!(cut.is_ok(), "the server ends the wait");
+
+    let idle = TcpStream::connect(app.address).await.expect("connects");
+    let client = app.anonymous();
+    let sign_in = tokio::spawn(async move { client.try_sign_in("manager@hotel1.com", "manager123").await });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let superuser = app.database.superuser.clone();
+    tokio::time::timeout(Duration::from_secs(8), app.stop()).await.expect("stops though a client idles");
+    let answer = sign_in.await.expect("an answer");
+    assert_eq!(answer.data("/login/errors"), &json!([]), "a request under way is answered");
+    let sessions: i64 = sqlx::query_scalar("SELECT count(*) FROM user_sessions").fetch_one(&superuser).await.expect("a count");
+    assert_eq!(sessions, 1);
+    drop(idle);
+}

@@ -1,0 +1,18 @@
+//! Black-box tests: they speak HTTP to the real server on a real PostgreSQL. One file a capability; `support` starts
+//! what they need.
+
+mod database;
+mod health;
+mod lockout;
+mod passwords;
+mod processes;
+mod reading;
+mod rest;
+mod schema;
+mod sessions;
+mod sign_in;
+mod statements;
+mod support;
+mod tenants;
+mod tokens;
+mod transport;

@@ -1,0 +1,71 @@
+//! The number of SQL statements of a document depends on its depth, never on its rows.
+
+use serde_json::json;
+
+use super::support::TestApp;
+
+async fn many_users(app: &TestApp, users: u32) {
+    app.sql("INSERT INTO hotels (id, name, pms_type) SELECT 'h-' || n, 'Hotel ' || n, 'mews' FROM generate_series(1, 50) n").await;
+    app.sql(&format!(
+        "INSERT INTO users (id, email, password_hash, email_verified, created_at)
+         SELECT gen_random_uuid(), 'user' || n || '@h.test', 'x', true, now() - n * interval '1 second' FROM generate_series(1, {users}) n"
+    ))
+    .await;
+    app.sql("INSERT INTO user_roles (user_id, role_id) SELECT u.id, r.id FROM users u JOIN roles r ON r.name IN ('HOTEL_STAFF', 'GUEST_USER') WHERE u.email LIKE 'user%'").await;
+    app.sql("INSERT INTO user_hotels (user_id, hotel_id) SELECT u.id, 'h-' || (1 + (hashtext(u.email) & 1023 + n * 7) % 50) FROM users u, generate_series(1, 3) n WHERE u.email LIKE 'user%' ON CONFLICT DO NOTHING").await;
+    app.sql("ANALYZE").await;
+}
+
+#[tokio::test]
+async fn a_page_of_users_takes_as_many_statements_as_one_user() {
+    let app = TestApp::start().await;
+    many_users(&app, 10_000).await;
+    let admin = app.admin().await;
+    let page = "query($rows: Int!) { users(first: $rows) { nodes { roles { name } hotels(first: 5) { nodes { name } } } } }";
+    let mut statements = Vec::new();
+    for rows in [1, 2, 50, 100] {
+        let answer = admin.graphql(page, json!({ "rows": rows })).await;
+        let users = answer.data("/users/nodes").as_array().expect("users");
+        assert_eq!(users.len(), rows);
+        assert!(users.iter().all(|user| !user["roles"].as_array().expect("roles").is_empty()));
+        assert!(users.iter().filter(|user| user["hotels"]["nodes"].as_array().expect("hotels").is_empty()).count() <= 1);
+        statements.push(answer.statements());
+    }
+    assert_eq!(statements, [3, 3, 3, 3], "users, their roles, their hotels");
+}
+
+#[tokio::test]
+async fn deep_documents_take_a_statement_a_field() {
+    let app = TestApp::start().await;
+    many_users(&app, 500).await;
+    let admin = app.admin().await;
+    let deep = "query($rows: Int!) { hotels(first: $rows) { totalCount nodes {
+        users(first: $rows, orderBy: {field: EMAIL}) { totalCount nodes {
+            email permissions roles { users(first: $rows) { totalCount nodes { createdBy { id } } } }
+            hotels(first: $rows) { totalCount nodes { name } }
+            sessions(first: $rows) { totalCount nodes { user { email } } } } } } } }";
+    let one = admin.graphql(deep, json!({ "rows": 1 })).await;
+    let many = admin.graphql(deep, json!({ "rows": 12 })).await;
+    one.data("/hotels/totalCount");
+    assert_eq!(many.data("/hotels/nodes").as_array().map(Vec::len), Some(12));
+    assert!(many.statements() <= 14, "{}", many.statements());
+    assert!(one.statements() <= many.statements());
+    // Many times over: a busy machine does not split the batches.
+    for _ in 0..10 {
+        assert_eq!(admin.graphql(deep, json!({ "rows": 12 })).await.statements(), many.statements());
+    }
+}
+
+#[tokio::test]
+async fn look_ups_side_by_side_are_one_statement() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let ids = admin.query("{ users { nodes { id } } }").await;
+    let fields: String = ids.texts("/users/nodes", "/id").iter().enumerate()
+        .map(|(n, id)| format!("u{n}: user(by: {{id: \"{id}\"}}) {{ email roles {{ name }} }} n{n}: node(id: \"{id}\") {{ id }} ")).collect();
+    let answer = admin.query(&format!("{{ {fields} }}")).await;
+    answer.data("/u2/email");
+    assert_eq!(answer.statements(), 2, "the users, and their roles");
+    assert_eq!(app.anonymous().query("{ me { id } }").await.statements(), 0);
+    assert_eq!(admin.query("{ __typename }").await.statements(), 0);
+}

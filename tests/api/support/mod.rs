@@ -1,0 +1,25 @@
+//! What tests start from: one PostgreSQL for the whole run, a database of its own for each test, cloned from a migrated
+//! template, and the real server on it, in this process so that its clock can be moved.
+
+mod client;
+mod postgres;
+mod proxy;
+mod server;
+mod world;
+
+pub use client::{Answer, Client};
+pub use postgres::{TestDatabase, connect_as, cluster_folder};
+pub use proxy::Proxy;
+pub use server::{Setup, TestApp};
+pub use world::PASSWORD;
+
+use std::time::{Duration, Instant};
+
+/// Waits until `condition` holds; fails with `what` where it does not within ten seconds.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition().await {
+        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,161 @@
+//! The real server on a port of its own.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use sqlx::postgres::PgConnectOptions;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use voicehive_identity::clock::Clock;
+use voicehive_identity::graphql::guard::Limits;
+use voicehive_identity::http::{self, App, Options, ServerSettings};
+use voicehive_identity::identity::{Algorithm, HashingSettings, Identity, Lockout, Settings};
+use voicehive_identity::store::{Database, PoolSettings};
+use voicehive_identity::telemetry::metrics;
+
+use super::client::Client;
+use super::postgres::{TestDatabase, cluster_folder};
+
+pub fn pool_settings() -> PoolSettings {
+    PoolSettings {
+        size: 5,
+        overflow: 5,
+        timeout: Duration::from_secs(30),
+        request_timeout: Duration::from_secs(3),
+        recycle: Duration::from_secs(3600),
+        statement_timeout: Duration::from_secs(30),
+    }
+}
+
+/// As the defaults, but for a client address that may fail often: all tests come from one.
+pub fn identity_settings(folder: &Path) -> Settings {
+    Settings {
+        access_token_lifetime: Duration::from_secs(900),
+        session_lifetime: Duration::from_secs(7 * 86_400),
+        remember_me_lifetime: Duration::from_secs(30 * 86_400),
+        session_retention: Duration::from_secs(90 * 86_400),
+        lockout: Lockout { threshold: 5, duration: Duration::from_secs(900), failures_per_address: 1000 },
+        hashing: HashingSettings {
+            memory_kib: 19_456,
+            iterations: 2,
+            parallelism: 1,
+            workers: 2,
+            queue_timeout: Duration::from_secs(60),
+        },
+        enforce_password_change: false,
+        issuer: "voicehive-identity".to_owned(),
+        audience: "voicehive".to_owned(),
+        algorithm: Algorithm::EdDsa,
+        signing_key_file: folder.join("keys").join("signing.pem"),
+        previous_key_files: Vec::new(),
+    }
+}
+
+/// The metrics of this process; there can be one recorder only.
+fn metrics_handle() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(|| metrics::install().expect("metrics")).clone()
+}
+
+/// What a test wants otherwise than usual.
+pub struct Setup {
+    pub settings: Settings,
+    pub options: Options,
+    pub pool: PoolSettings,
+    /// Another way to the database, such as through a proxy.
+    pub connect: Option<PgConnectOptions>,
+    /// Tenants are kept apart by row-level security alone.
+    pub row_security_alone: bool,
+}
+
+impl Setup {
+    pub fn usual() -> Self {
+        let limits = Limits { tokens: 10_000, depth: 15, cost: 200_000 };
+        let options = Options {
+            trusted_proxies: Vec::new(),
+            max_body: 1024 * 1024,
+            limits,
+            introspection: true,
+            explorer: true,
+            show_statements: true,
+        };
+        Self {
+            settings: identity_settings(cluster_folder()),
+            options,
+            pool: pool_settings(),
+            connect: None,
+            row_security_alone: false,
+        }
+    }
+}
+
+/// A server and its world.
+pub struct TestApp {
+    pub address: SocketAddr,
+    pub clock: Clock,
+    pub database: Arc<TestDatabase>,
+    pub identity: Arc<Identity>,
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Self::start_with(Setup::usual()).await
+    }
+
+    pub async fn start_with(setup: Setup) -> Self {
+        Self::start_on(Arc::new(TestDatabase::create().await), setup).await
+    }
+
+    pub async fn start_on(database: Arc<TestDatabase>, setup: Setup) -> Self {
+        let clock = Clock::default();
+        let connect = setup.connect.unwrap_or_else(|| database.options.clone());
+        let mut store = Database::new(connect, setup.pool);
+        if setup.row_security_alone {
+            store = store.with_row_security_alone();
+        }
+        let identity = Identity::new(store, clock.clone(), setup.settings).expect("identity");
+        let app = App::new(identity.clone(), setup.options, Some(metrics_handle()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let stop = CancellationToken::new();
+        let settings = ServerSettings {
+            header_timeout: Duration::from_millis(500),
+            max_connections: 1000,
+            shutdown_timeout: Duration::from_secs(10),
+        };
+        let serving = tokio::spawn(http::serve(listener, http::router(app), settings, stop.clone()));
+        Self { address, clock, database, identity, stop, serving }
+    }
+
+    /// A client without a token.
+    pub fn anonymous(&self) -> Client {
+        Client::new(self.address)
+    }
+
+    /// A client signed in as one of the demo users, or a user made with the usual password.
+    pub async fn signed_in(&self, email: &str) -> Client {
+        let password = match email {
+            "admin@voicehive-hotels.eu" => "admin123",
+            "operator@voicehive-hotels.eu" => "operator123",
+            "manager@hotel1.com" => "manager123",
+            _ => super::PASSWORD,
+        };
+        self.anonymous().sign_in(email, password).await
+    }
+
+    pub async fn admin(&self) -> Client {
+        self.signed_in("admin@voicehive-hotels.eu").await
+    }
+
+    /// Stops the server; returns when it has.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.serving.await.expect("the server ends well");
+    }
+}
