@@ -34,7 +34,10 @@ pub async fn health(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
     }
     tracing::info!("database_connection_test_passed");
     if as_json {
-        println!("{}", json!({ "status": "healthy", "kind": kind, "database": name, "place": place, "milliseconds": milliseconds }));
+        println!(
+            "{}",
+            json!({ "status": "healthy", "kind": kind, "database": name, "place": place, "milliseconds": milliseconds })
+        );
     } else {
         println!("The {kind} database {name} at {place} is healthy: connected and answered in {milliseconds} ms.");
     }

@@ -21,12 +21,11 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let listener = listen(&config.listen).await?;
     let stop = stop_on_signal()?;
     let metrics = metrics::install()?;
-    let (options, embedded) = match system::external_database(&config)? {
-        Some(options) => (options, None),
-        None => {
-            let embedded = Embedded::start(&system::data_dir(&config)).await?;
-            (embedded.connect_options(), Some(embedded))
-        }
+    let (options, embedded) = if let Some(options) = system::external_database(&config)? {
+        (options, None)
+    } else {
+        let embedded = Embedded::start(&system::data_dir(&config)).await?;
+        (embedded.connect_options(), Some(embedded))
     };
     let database = Database::new(options, system::pool_settings(&config));
     let served = serve_on(&config, listener, database.clone(), metrics, stop).await;
@@ -90,11 +89,15 @@ async fn serve_on(
 }
 
 async fn listen(address: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        ErrorKind::AddrInUse => anyhow!("{address} is taken by another program; stop that one or set VOICEHIVE_LISTEN"),
-        _ => anyhow!(error),
-    })
-    .with_context(|| format!("cannot listen on {address}"))
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| match error.kind() {
+            ErrorKind::AddrInUse => {
+                anyhow!("{address} is taken by another program; stop that one or set VOICEHIVE_LISTEN")
+            }
+            _ => anyhow!(error),
+        })
+        .with_context(|| format!("cannot listen on {address}"))
 }
 
 /// Cancelled at the first SIGTERM or SIGINT; the second ends the process at once.

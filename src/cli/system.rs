@@ -26,8 +26,9 @@ pub fn external_database(config: &Config) -> anyhow::Result<Option<PgConnectOpti
     let database = &config.database;
     if let Some(url) = &database.url {
         // The parser's own error could quote the URL, and with it the password.
-        let options = PgConnectOptions::from_str(url.expose())
-            .map_err(|_| anyhow::anyhow!("DATABASE_URL cannot be read; it looks like postgres://user:password@host:5432/database"))?;
+        let options = PgConnectOptions::from_str(url.expose()).map_err(|_| {
+            anyhow::anyhow!("DATABASE_URL cannot be read; it looks like postgres://user:password@host:5432/database")
+        })?;
         return Ok(Some(options));
     }
     Ok(database.host.as_ref().map(|host| from_parts(database, host)))

@@ -33,7 +33,9 @@ impl PageArguments {
     /// The page they ask for; `decode` reads a cursor of this list.
     pub fn request<C>(self, decode: impl Fn(&str) -> Option<C>) -> Result<PageRequest<C>> {
         match (self.first, self.last) {
-            (Some(_), Some(_)) => return Err(GraphqlError::bad_input("last", "cannot stand beside `first`: ask for one of them")),
+            (Some(_), Some(_)) => {
+                return Err(GraphqlError::bad_input("last", "cannot stand beside `first`: ask for one of them"));
+            }
             (Some(_), None) if self.before.is_some() => {
                 return Err(GraphqlError::bad_input("before", "goes with `last`; with `first` goes `after`"));
             }
@@ -159,8 +161,12 @@ impl TotalCount {
         let (identity, caller) = (context.identity(), context.caller());
         let count = match self {
             Self::Users(count) => context.loader().load_one(UserCount { at_most, ..count.clone() }).await?.unwrap_or(0),
-            Self::Sessions(count) => context.loader().load_one(SessionCount { at_most, ..count.clone() }).await?.unwrap_or(0),
-            Self::HotelsOfUser(count) => context.loader().load_one(HotelCount { at_most, ..*count }).await?.unwrap_or(0),
+            Self::Sessions(count) => {
+                context.loader().load_one(SessionCount { at_most, ..count.clone() }).await?.unwrap_or(0)
+            }
+            Self::HotelsOfUser(count) => {
+                context.loader().load_one(HotelCount { at_most, ..*count }).await?.unwrap_or(0)
+            }
             Self::Roles(filter) => identity.role_count(&caller, filter, at_most).await?,
             Self::Hotels(filter) => identity.hotel_count(&caller, filter, at_most).await?,
         };
@@ -177,9 +183,10 @@ mod tests {
         let request = |first, after: Option<&str>, last, before: Option<&str>| {
             let text = |text: Option<&str>| text.map(str::to_owned);
             let arguments = PageArguments { first, after: text(after), last, before: text(before) };
-            arguments.request(|cursor| cursor.strip_prefix("c").map(str::to_owned)).ok().map(|request| {
-                (request.limit, request.backward, request.cursor)
-            })
+            arguments
+                .request(|cursor| cursor.strip_prefix("c").map(str::to_owned))
+                .ok()
+                .map(|request| (request.limit, request.backward, request.cursor))
         };
         let at = |key: &str| Some(key.to_owned());
         assert_eq!(request(None, None, None, None), Some((25, false, None)));

@@ -51,7 +51,12 @@ impl From<&identity::Error> for GraphqlError {
             }
             Error::Internal(cause) => {
                 tracing::error!(cause, "request_failed");
-                return Self { message: INTERNAL_MESSAGE.to_owned(), code: code::INTERNAL, argument: None, retry_after: None };
+                return Self {
+                    message: INTERNAL_MESSAGE.to_owned(),
+                    code: code::INTERNAL,
+                    argument: None,
+                    retry_after: None,
+                };
             }
         };
         Self { message: error.to_string(), code, argument, retry_after }

@@ -32,11 +32,11 @@ pub struct Execution {
 
 /// Runs a document for this caller.
 pub async fn execute(schema: &Schema, identity: Arc<Identity>, caller: Caller, execution: Execution) -> Response {
-    let (spawn, spawned) = mpsc::unbounded_channel::<BoxFuture<'static, ()>>();
+    let (loads, spawned) = mpsc::unbounded_channel::<BoxFuture<'static, ()>>();
     let request = Arc::new(Request::new(identity, caller));
     let loaders = Loaders(request.clone());
-    let spawner = move |load| spawn.send(load);
-    let loader = DataLoader::with_cache(loaders, spawner, HashMapCache::default()).delay(Duration::ZERO);
+    let loader =
+        DataLoader::with_cache(loaders, move |load| loads.send(load), HashMapCache::default()).delay(Duration::ZERO);
     let mut graphql = async_graphql::Request::new("").variables(execution.variables).data(request).data(loader);
     if let Some(name) = execution.operation_name {
         graphql = graphql.operation_name(name);

@@ -60,7 +60,12 @@ fn bad_input(message: impl Into<String>) -> Refused {
 }
 
 /// Parses a document, or says why it is not to be run.
-pub fn guard(query: &str, operation_name: Option<&str>, variables: &Variables, limits: Limits) -> Result<Guarded, Refused> {
+pub fn guard(
+    query: &str,
+    operation_name: Option<&str>,
+    variables: &Variables,
+    limits: Limits,
+) -> Result<Guarded, Refused> {
     scan(query, limits.tokens)?;
     if query.contains('\0') || query.contains("\\u0000") {
         return Err(bad_input("the document holds a NUL character, which no text here may hold"));
@@ -73,7 +78,10 @@ pub fn guard(query: &str, operation_name: Option<&str>, variables: &Variables, l
     let mut measure = Measure { document: &document, variables, fragments: HashMap::new() };
     let size = measure.selections(&operation.selection_set.node, 0)?;
     if size.depth > limits.depth {
-        return Err(too_complex(format!("the document is {} fields deep; at most {} are answered", size.depth, limits.depth)));
+        return Err(too_complex(format!(
+            "the document is {} fields deep; at most {} are answered",
+            size.depth, limits.depth
+        )));
     }
     if size.cost > limits.cost {
         return Err(too_complex(format!(
@@ -87,11 +95,14 @@ pub fn guard(query: &str, operation_name: Option<&str>, variables: &Variables, l
         measure.root_fields(&operation.selection_set.node, &mut roots)?;
         let authentications = roots.iter().filter(|name| AUTHENTICATION.contains(name)).count();
         if authentications > 1 {
-            return Err(bad_input(format!("one request may hold one of these mutations, once: {}", AUTHENTICATION.join(", "))));
+            return Err(bad_input(format!(
+                "one request may hold one of these mutations, once: {}",
+                AUTHENTICATION.join(", ")
+            )));
         }
     }
     let signs_in = is_mutation && !roots.is_empty() && roots.iter().all(|name| SIGN_IN.contains(name));
-    Ok(Guarded { is_mutation, signs_in, document })
+    Ok(Guarded { document, is_mutation, signs_in })
 }
 
 /// One pass over the bytes: how many tokens, and how deep the brackets. Strings and comments are passed over.
@@ -167,7 +178,9 @@ fn holds_nul(value: &ConstValue) -> bool {
 fn chosen<'a>(operations: &'a DocumentOperations, name: Option<&str>) -> Result<&'a OperationDefinition, Refused> {
     match (operations, name) {
         (DocumentOperations::Single(operation), None) => Ok(&operation.node),
-        (DocumentOperations::Single(_), Some(name)) => Err(bad_input(format!("the document has no operation `{name}`"))),
+        (DocumentOperations::Single(_), Some(name)) => {
+            Err(bad_input(format!("the document has no operation `{name}`")))
+        }
         (DocumentOperations::Multiple(operations), Some(name)) => operations
             .get(name)
             .map(|operation| &operation.node)
@@ -238,7 +251,9 @@ impl<'a> Measure<'a> {
 
     fn definition(&self, name: &Name) -> Result<&'a FragmentDefinition, Refused> {
         let fragment: Option<&Positioned<FragmentDefinition>> = self.document.fragments.get(name);
-        fragment.map(|fragment| &fragment.node).ok_or_else(|| bad_input(format!("the document has no fragment `{name}`")))
+        fragment
+            .map(|fragment| &fragment.node)
+            .ok_or_else(|| bad_input(format!("the document has no fragment `{name}`")))
     }
 
     fn fragment(&mut self, name: &'a Name, rows: u64) -> Result<Size, Refused> {
@@ -304,12 +319,14 @@ mod tests {
         let many_tokens = format!("{{ {} }}", "a ".repeat(2000));
         let deep = format!("{}{{a}}{}", "{a".repeat(12), "}".repeat(12));
         // 2^40 fields if it were expanded.
-        let bomb: String = (0..40).map(|n| format!("fragment F{n} on User {{ ...F{} ...F{} }}", n + 1, n + 1)).collect();
+        let bomb: String =
+            (0..40).map(|n| format!("fragment F{n} on User {{ ...F{} ...F{} }}", n + 1, n + 1)).collect();
         let bomb = format!("{{ me {{ ...F0 }} }} {bomb} fragment F40 on User {{ id }}");
         let rows = "{ users(first: 100) { nodes { hotels(first: 100) { nodes { id name } } } } }";
-        let overflow = format!("{}id{}", "{ users(first: 100) { nodes ".repeat(6), "} }".repeat(6)).replace("nodes id", "nodes { id }");
+        let overflow = format!("{}id{}", "{ users(first: 100) { nodes ".repeat(6), "} }".repeat(6))
+            .replace("nodes id", "nodes { id }");
         for query in [&nested_lists, &nested_objects, &unclosed, &many_tokens, &deep, &bomb, rows, &overflow] {
-            assert_eq!(refusal(query), code::QUERY_TOO_COMPLEX, "{:.80}", query);
+            assert_eq!(refusal(query), code::QUERY_TOO_COMPLEX, "{query:.80}");
         }
     }
 
@@ -342,7 +359,11 @@ mod tests {
         let many = Variables::from_json(serde_json::json!({"n": 100}));
         assert!(guard(query, None, &few, LIMITS).is_ok());
         assert_eq!(guard(query, None, &many, LIMITS).unwrap_err().code, code::QUERY_TOO_COMPLEX);
-        assert_eq!(guard(query, None, &Variables::default(), LIMITS).map(|_| ()), Ok(()), "25 rows where none are given");
+        assert_eq!(
+            guard(query, None, &Variables::default(), LIMITS).map(|_| ()),
+            Ok(()),
+            "25 rows where none are given"
+        );
     }
 
     #[test]

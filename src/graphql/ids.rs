@@ -21,7 +21,8 @@ impl GlobalId {
     pub fn parse(id: &ID, argument: &str) -> Result<Self> {
         let text = id.as_str();
         let problem = || {
-            let problem = "is no id of this service; ids read <kind>:<key>, such as user:<uuid> or hotel:<PMS hotel id>";
+            let problem =
+                "is no id of this service; ids read <kind>:<key>, such as user:<uuid> or hotel:<PMS hotel id>";
             GraphqlError::bad_input(argument, problem)
         };
         let (kind, key) = text.split_once(':').ok_or_else(problem)?;
@@ -54,7 +55,10 @@ impl GlobalId {
 }
 
 fn other_kind<T>(argument: &str, wanted: &str) -> Result<T> {
-    Err(GraphqlError::bad_input(argument, &format!("is the id of something else; this takes a {wanted} id, {wanted}:<key>")))
+    Err(GraphqlError::bad_input(
+        argument,
+        &format!("is the id of something else; this takes a {wanted} id, {wanted}:<key>"),
+    ))
 }
 
 pub fn user_id(id: &ID, argument: &str) -> Result<Uuid> {

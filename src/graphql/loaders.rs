@@ -164,7 +164,9 @@ impl Loader<UserPage> for Loaders {
     async fn load(&self, keys: &[UserPage]) -> Loaded<UserPage, Page<User>> {
         let caller = self.0.caller();
         let mut loaded = HashMap::new();
-        for ((list, _), parents) in by_arguments(keys, |key| ((key.list.clone(), kind_of(&key.parent)), key.parent.clone())) {
+        for ((list, _), parents) in
+            by_arguments(keys, |key| ((key.list.clone(), kind_of(&key.parent)), key.parent.clone()))
+        {
             let pages = self.0.identity.user_pages(&caller, &parents, &list.filter, list.order, &list.page).await?;
             loaded.extend(pages.into_iter().map(|(parent, page)| (UserPage { parent, list: list.clone() }, page)));
         }
@@ -228,8 +230,7 @@ impl Loader<SessionPage> for Loaders {
         let caller = self.0.caller();
         let mut loaded = HashMap::new();
         let kind = |parent: &SessionsOf| *parent == SessionsOf::Everyone;
-        let groups =
-            by_arguments(keys, |key| ((key.filter.clone(), key.page.clone(), kind(&key.parent)), key.parent));
+        let groups = by_arguments(keys, |key| ((key.filter.clone(), key.page.clone(), kind(&key.parent)), key.parent));
         for ((filter, page, _), parents) in groups {
             let pages = self.0.identity.session_pages(&caller, &parents, &filter, &page).await?;
             let key = |parent| SessionPage { parent, filter: filter.clone(), page: page.clone() };

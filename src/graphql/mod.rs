@@ -59,7 +59,11 @@ pub fn schema(introspection: bool) -> Schema {
 
 /// The schema in the schema definition language, as `schema.graphql` holds it.
 pub fn sdl() -> String {
-    let options = SDLExportOptions::new().sorted_fields().sorted_arguments().sorted_enum_items().prefer_single_line_descriptions();
+    let options = SDLExportOptions::new()
+        .sorted_fields()
+        .sorted_arguments()
+        .sorted_enum_items()
+        .prefer_single_line_descriptions();
     let mut sdl = schema(true).sdl_with_options(options);
     sdl.truncate(sdl.trim_end().len());
     sdl.push('\n');

@@ -68,7 +68,8 @@ impl Role {
         filter: Option<UserFilter>,
         order_by: Option<UserOrder>,
     ) -> Result<UserConnection> {
-        list_users(context, UsersOf::Role(self.0.id), PageArguments { first, after, last, before }, filter, order_by).await
+        list_users(context, UsersOf::Role(self.0.id), PageArguments { first, after, last, before }, filter, order_by)
+            .await
     }
 
     /// When it was made.

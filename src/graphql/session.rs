@@ -103,9 +103,8 @@ pub type SessionConnection = Connection<String, Session, TotalCount>;
 
 pub fn session_connection(page: Option<Page<sessions::Session>>, total: TotalCount) -> SessionConnection {
     let Some(page) = page else { return Connection::with_additional_fields(false, false, total) };
-    let cursor = |session: &sessions::Session| {
-        session_cursor(&SessionCursor { created_at: session.created_at, id: session.id })
-    };
+    let cursor =
+        |session: &sessions::Session| session_cursor(&SessionCursor { created_at: session.created_at, id: session.id });
     connection(page, total, cursor, Session)
 }
 

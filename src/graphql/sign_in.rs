@@ -266,7 +266,11 @@ impl SignInMutations {
     }
 
     /// Sets a new password for the caller.
-    async fn change_password(&self, context: &Context<'_>, input: ChangePasswordInput) -> Result<ChangePasswordPayload> {
+    async fn change_password(
+        &self,
+        context: &Context<'_>,
+        input: ChangePasswordInput,
+    ) -> Result<ChangePasswordPayload> {
         let change = PasswordChange {
             current: &input.current_password,
             new: &input.new_password,

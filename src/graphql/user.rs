@@ -5,12 +5,16 @@ use std::sync::Arc;
 use async_graphql::connection::Connection;
 use async_graphql::{Context, Enum, ID, InputObject, Object, OneofObject};
 
-use super::connection::{PageArguments, TotalCount, connection, read_session_cursor, read_text_cursor, read_user_cursor, user_cursor};
+use super::connection::{
+    PageArguments, TotalCount, connection, read_session_cursor, read_text_cursor, read_user_cursor, user_cursor,
+};
 use super::context::RequestContext;
 use super::errors::{GraphqlError, Result};
 use super::hotel::{HotelConnection, hotel_connection};
 use super::ids::{self, GlobalId};
-use super::loaders::{HotelCount, HotelPage, RolesOf, SessionCount, SessionPage, UserById, UserCount, UserList, UserPage};
+use super::loaders::{
+    HotelCount, HotelPage, RolesOf, SessionCount, SessionPage, UserById, UserCount, UserList, UserPage,
+};
 use super::role::Role;
 use super::scalars::DateTime;
 use super::session::{SessionConnection, SessionFilter, session_connection};
@@ -316,9 +320,8 @@ pub async fn list_users(
     order: Option<UserOrder>,
 ) -> Result<UserConnection> {
     let filter = Arc::new(filter.unwrap_or_default().into_store(context)?);
-    let order = order.map_or(users::UserOrder { field: Field::CreatedAt, descending: false }, |order| users::UserOrder {
-        field: order.field.into(),
-        descending: order.direction == OrderDirection::Desc,
+    let order = order.map_or(users::UserOrder { field: Field::CreatedAt, descending: false }, |order| {
+        users::UserOrder { field: order.field.into(), descending: order.direction == OrderDirection::Desc }
     });
     let page = page.request(|cursor| read_user_cursor(order.field, cursor))?;
     let list = Arc::new(UserList { filter: filter.clone(), order, page });

@@ -26,7 +26,8 @@ pub fn client_of(request: &Request, trusted: &[IpNet]) -> Client {
     let agent = headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
     Client {
         ip_address: peer.map(|peer| client_address(peer, headers, trusted).to_string()),
-        user_agent: agent.map(|agent| agent.chars().filter(|character| !character.is_control()).take(MAX_AGENT).collect()),
+        user_agent: agent
+            .map(|agent| agent.chars().filter(|character| !character.is_control()).take(MAX_AGENT).collect()),
         device_fingerprint: Some(fingerprint(headers)),
     }
 }
@@ -35,7 +36,8 @@ pub fn client_of(request: &Request, trusted: &[IpNet]) -> Client {
 fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut address = peer.to_canonical();
-    let hops = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).flat_map(|hops| hops.split(','));
+    let hops =
+        headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).flat_map(|hops| hops.split(','));
     for hop in hops.collect::<Vec<_>>().into_iter().rev() {
         if !is_trusted(&address) {
             break;
@@ -50,11 +52,11 @@ fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAdd
 fn fingerprint(headers: &HeaderMap) -> String {
     let mut hash = Sha256::new();
     for name in &DEVICE_HEADERS {
-        let value = headers.get(name).map(|value| value.as_bytes()).unwrap_or_default();
+        let value = headers.get(name).map(axum::http::HeaderValue::as_bytes).unwrap_or_default();
         hash.update(u64::try_from(value.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(value);
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize().iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

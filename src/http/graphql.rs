@@ -50,7 +50,12 @@ pub async fn endpoint(State(app): State<Arc<App>>, Extension(about): Extension<A
     }
     let Some(media_type) = acceptable(headers) else {
         let message = format!("this endpoint answers with {RESPONSE_JSON} or {JSON}: accept one of them");
-        return respond(&about, RESPONSE_JSON, StatusCode::NOT_ACCEPTABLE, error_response(code::BAD_USER_INPUT, message));
+        return respond(
+            &about,
+            RESPONSE_JSON,
+            StatusCode::NOT_ACCEPTABLE,
+            error_response(code::BAD_USER_INPUT, message),
+        );
     };
     match answer(&app, &about, request, media_type).await {
         Ok(response) => response,
@@ -66,7 +71,12 @@ pub async fn endpoint(State(app): State<Arc<App>>, Extension(about): Extension<A
     }
 }
 
-async fn answer(app: &Arc<App>, about: &About, request: Request, media_type: &'static str) -> Result<Response, Refusal> {
+async fn answer(
+    app: &Arc<App>,
+    about: &About,
+    request: Request,
+    media_type: &'static str,
+) -> Result<Response, Refusal> {
     let token = bearer(request.headers()).map(str::to_owned);
     let is_get = request.method() == Method::GET;
     let asked = match *request.method() {
@@ -111,11 +121,8 @@ async fn run(
     }
     let caller = app.identity.caller(principal, about.client.clone(), about.request_id.clone());
     let statements = caller.statements.clone();
-    let execution = Execution {
-        document: guarded.document,
-        operation_name: asked.operation_name,
-        variables: asked.variables,
-    };
+    let execution =
+        Execution { document: guarded.document, operation_name: asked.operation_name, variables: asked.variables };
     let answer = execute(&app.schema, app.identity.clone(), caller, execution).await;
     let status = status_of(&answer, media_type);
     let mut response = respond(about, media_type, status, answer);
@@ -238,11 +245,16 @@ fn from_url(request: &Request) -> Result<Asked, Refusal> {
         Some(text) => serde_json::from_str(text)
             .map_err(|_| refuse(StatusCode::BAD_REQUEST, "`variables` must be a JSON object"))?,
     };
-    Ok(Asked { query, operation_name: parameters.operation_name.filter(|name| !name.is_empty()), variables: read_variables(variables)? })
+    Ok(Asked {
+        query,
+        operation_name: parameters.operation_name.filter(|name| !name.is_empty()),
+        variables: read_variables(variables)?,
+    })
 }
 
 async fn from_body(request: Request, max_body: usize) -> Result<Asked, Refusal> {
-    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !is_json(content_type) {
         let message = "send the request as application/json, in UTF-8";
         return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
@@ -253,9 +265,8 @@ async fn from_body(request: Request, max_body: usize) -> Result<Asked, Refusal> 
     let Value::Object(mut body) = body else {
         return Err(refuse(StatusCode::BAD_REQUEST, "the body must be one JSON object; batches are not answered"));
     };
-    let query = match body.remove("query") {
-        Some(Value::String(query)) => query,
-        _ => return Err(refuse(StatusCode::BAD_REQUEST, "`query` is missing or no string")),
+    let Some(Value::String(query)) = body.remove("query") else {
+        return Err(refuse(StatusCode::BAD_REQUEST, "`query` is missing or no string"));
     };
     let operation_name = match body.remove("operationName") {
         None | Some(Value::Null) => None,
@@ -310,7 +321,10 @@ mod tests {
             (&["application/*"], Some(RESPONSE_JSON)),
             (&["application/json"], Some(JSON)),
             (&["application/json, */*;q=0.1"], Some(JSON)),
-            (&["APPLICATION/GRAPHQL-RESPONSE+JSON; charset=utf-8, application/json; charset=utf-8"], Some(RESPONSE_JSON)),
+            (
+                &["APPLICATION/GRAPHQL-RESPONSE+JSON; charset=utf-8, application/json; charset=utf-8"],
+                Some(RESPONSE_JSON),
+            ),
             (&["application/json", "application/graphql-response+json;q=0.9"], Some(JSON)),
             (&["application/graphql-response+json;q=0, */*"], Some(JSON)),
             (&["text/html, application/json;q=0.5"], Some(JSON)),
@@ -332,7 +346,9 @@ mod tests {
         for accepted in ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\""] {
             assert!(is_json(accepted), "{accepted}");
         }
-        for refused in ["", "text/plain", "application/json; charset=latin1", "multipart/form-data", "application/jsonp"] {
+        for refused in
+            ["", "text/plain", "application/json; charset=latin1", "multipart/form-data", "application/jsonp"]
+        {
             assert!(!is_json(refused), "{refused}");
         }
     }

@@ -82,17 +82,23 @@ pub async fn logout(
         },
     };
     let outcome = app.identity.sign_out(&caller, which).await;
-    counted(&caller, match outcome {
-        Ok(_) => Json(json!({ "message": "Logged out successfully" })).into_response(),
-        Err(failure) => failed(&failure),
-    })
+    counted(
+        &caller,
+        match outcome {
+            Ok(_) => Json(json!({ "message": "Logged out successfully" })).into_response(),
+            Err(failure) => failed(&failure),
+        },
+    )
 }
 
 pub async fn me(State(app): State<Arc<App>>, Extension(about): Extension<About>, headers: HeaderMap) -> Response {
     match signed_in(&app, &about, &headers).await {
         Ok((caller, user)) => {
             let authenticated_at = instant(user.access.session_created_at);
-            counted(&caller, Json(json!({ "user": user_of(&user), "authenticated_at": authenticated_at })).into_response())
+            counted(
+                &caller,
+                Json(json!({ "user": user_of(&user), "authenticated_at": authenticated_at })).into_response(),
+            )
         }
         Err(response) => response,
     }
@@ -102,11 +108,7 @@ fn anonymous(app: &App, about: &About) -> Caller {
     app.identity.caller(Principal::Anonymous, about.client.clone(), about.request_id.clone())
 }
 
-async fn signed_in(
-    app: &App,
-    about: &About,
-    headers: &HeaderMap,
-) -> Result<(Caller, Arc<UserPrincipal>), Response> {
+async fn signed_in(app: &App, about: &About, headers: &HeaderMap) -> Result<(Caller, Arc<UserPrincipal>), Response> {
     // No header at all is answered like a token that does not hold.
     let token = bearer(headers).unwrap_or_default();
     let principal = app.identity.authenticate(Some(token)).await.map_err(|error| failed(&Failure::Error(error)))?;

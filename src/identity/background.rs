@@ -9,7 +9,7 @@ use crate::store::{self, sessions, sign_in_failures};
 use crate::telemetry::metrics;
 
 const TOUCH_EVERY: Duration = Duration::from_secs(15);
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 impl Identity {
     /// Runs until it is cancelled, and then writes down what is left to write.

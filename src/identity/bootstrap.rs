@@ -11,7 +11,8 @@ const DEMO_SEED: &str = "demo";
 const DEMO_HOTEL: (&str, &str) = ("hotel-001", "VoiceHive Demo Hotel Berlin");
 
 /// Email, password, first and last name, role, hotel scope, hotels.
-type DemoUser = (&'static str, &'static str, &'static str, &'static str, &'static str, HotelScope, &'static [&'static str]);
+type DemoUser =
+    (&'static str, &'static str, &'static str, &'static str, &'static str, HotelScope, &'static [&'static str]);
 const DEMO_USERS: [DemoUser; 3] = [
     ("admin@voicehive-hotels.eu", "admin123", "Demo", "Administrator", "SYSTEM_ADMIN", HotelScope::All, &[]),
     ("operator@voicehive-hotels.eu", "operator123", "Demo", "Operator", "HOTEL_ADMIN", HotelScope::All, &[]),
@@ -67,7 +68,8 @@ impl Identity {
             return Ok(());
         }
         seeds::insert_hotel(&mut transaction, DEMO_HOTEL.0, DEMO_HOTEL.1, now).await?;
-        for ((email, _, first_name, last_name, role, hotel_scope, hotels), hash) in DEMO_USERS.into_iter().zip(&hashes) {
+        for ((email, _, first_name, last_name, role, hotel_scope, hotels), hash) in DEMO_USERS.into_iter().zip(&hashes)
+        {
             let user = SeedUser {
                 id: self.clock.new_id(),
                 email,

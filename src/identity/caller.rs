@@ -99,7 +99,13 @@ impl Identity {
         self.caller_counting(principal, before.client.clone(), before.request_id.clone(), before.statements.clone())
     }
 
-    fn caller_counting(&self, principal: Principal, client: Client, request_id: String, statements: StatementCount) -> Caller {
+    fn caller_counting(
+        &self,
+        principal: Principal,
+        client: Client,
+        request_id: String,
+        statements: StatementCount,
+    ) -> Caller {
         let scope = rules::scope_of(&principal);
         let reads = Reads::new(self.database.clone(), scope.clone(), statements.clone());
         Caller { principal, client, request_id, statements, scope, reads }
@@ -146,7 +152,8 @@ impl Identity {
     }
 }
 
-const INVALID_TOKEN: Error = Error::Unauthenticated("the access token is not valid, has expired or its session has ended; sign in again");
+const INVALID_TOKEN: Error =
+    Error::Unauthenticated("the access token is not valid, has expired or its session has ended; sign in again");
 
 /// Refuses a caller who is not signed in, or must change the password first.
 pub fn require_ready(caller: &Caller) -> Result<()> {

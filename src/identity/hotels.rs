@@ -7,7 +7,12 @@ use crate::store::hotels::{self, Hotel, HotelFilter, HotelsOf};
 use crate::store::page::{Page, PageRequest};
 
 impl Identity {
-    pub async fn hotel_page(&self, caller: &Caller, filter: &HotelFilter, page: &PageRequest<String>) -> Result<Page<Hotel>> {
+    pub async fn hotel_page(
+        &self,
+        caller: &Caller,
+        filter: &HotelFilter,
+        page: &PageRequest<String>,
+    ) -> Result<Page<Hotel>> {
         Ok(hotels::page(&mut *caller.read().await?, filter, page).await?)
     }
 

@@ -38,7 +38,9 @@ pub enum KeyError {
     File { path: PathBuf, done: &'static str, problem: std::io::Error },
     #[error("{0} holds no private key for EdDSA (Ed25519), ES256 (P-256) or RS256 in PKCS#8 PEM form")]
     Unreadable(PathBuf),
-    #[error("{path} holds a key for {found:?}, and jwt.algorithm asks for {wanted:?}: name another jwt.signing_key_file or that algorithm")]
+    #[error(
+        "{path} holds a key for {found:?}, and jwt.algorithm asks for {wanted:?}: name another jwt.signing_key_file or that algorithm"
+    )]
     OtherAlgorithm { path: PathBuf, found: Algorithm, wanted: Algorithm },
     #[error("a new signing key could not be made")]
     Making,
@@ -123,7 +125,8 @@ fn make(algorithm: Algorithm, path: &Path) -> Result<(), KeyError> {
     // Written aside and linked into place: a key is there whole or not at all, and two servers that start at once on
     // one folder end up with the same one.
     let aside = path.with_extension(format!("{}.new", std::process::id()));
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(written)?;
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(written)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(written)?;
     let linked = fs::hard_link(&aside, path);
     fs::remove_file(&aside).map_err(written)?;

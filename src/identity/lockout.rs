@@ -62,6 +62,10 @@ fn digest(parts: &[&str]) -> [u8; 32] {
     hash.finalize().into()
 }
 
+/// An account's `locked_until`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AccountLock(pub Option<DateTime<Utc>>);
+
 /// What is known when a sign-in begins.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Standing {
@@ -69,8 +73,8 @@ pub(super) struct Standing {
     /// The device's own counter, if it has signed in to this account before.
     pub known_device: Option<Count>,
     pub address: Count,
-    /// The account's `locked_until`, if there is an account.
-    pub account: Option<Option<DateTime<Utc>>>,
+    /// If there is an account.
+    pub account: Option<AccountLock>,
 }
 
 /// Whether a sign-in may go on.
@@ -93,9 +97,9 @@ pub(super) fn gate(standing: &Standing, now: DateTime<Utc>) -> Gate {
     }
     let counted = ahead(standing.email.locked_until);
     match (standing.account, counted) {
-        (Some(account), None) if ahead(account).is_some() => return Gate::Barred,
+        (Some(AccountLock(account)), None) if ahead(account).is_some() => return Gate::Barred,
         // Counted as locked, yet the account is not: an operator has unlocked it.
-        (Some(account), Some(_)) if ahead(account).is_none() => return Gate::Open,
+        (Some(AccountLock(account)), Some(_)) if ahead(account).is_none() => return Gate::Open,
         _ => {}
     }
     let lock = match standing.known_device {
@@ -119,12 +123,12 @@ mod tests {
         let free = Count::default();
         let locked = Count { failures: 5, locked_until: Some(later) };
         let over = Count { failures: 5, locked_until: Some(earlier) };
-        let (unknown, unlocked, barred) = (None, Some(None), Some(Some(later)));
+        let (unknown, unlocked, barred) = (None, Some(AccountLock(None)), Some(AccountLock(Some(later))));
         // email counter, known device's, address's, account -> gate
         let table = [
             (free, None, free, unknown, Gate::Open),
             (free, None, free, unlocked, Gate::Open),
-            (over, None, over, Some(Some(earlier)), Gate::Open),
+            (over, None, over, Some(AccountLock(Some(earlier))), Gate::Open),
             (locked, None, free, unknown, Gate::Locked(later)),
             (locked, None, free, barred, Gate::Locked(later)),
             (locked, None, free, unlocked, Gate::Open),

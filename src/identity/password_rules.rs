@@ -82,9 +82,22 @@ mod tests {
             assert!(check(password, &owner, "newPassword").is_ok(), "{password}");
         }
         let weak = [
-            "short77", "ÄÖÜäöüß", too_long.as_str(), "password", "PassWord", "Password123!", "12345678", "qwertyuiop",
-            "aaaaaaaaaaaa", "maria.lindqvist@hotel1.com", "Maria.Lindqvist", "Lindqvist1", "lindqvistmaria99", "Maria2026",
-            "iloveyou!!", "********",
+            "short77",
+            "ÄÖÜäöüß",
+            too_long.as_str(),
+            "password",
+            "PassWord",
+            "Password123!",
+            "12345678",
+            "qwertyuiop",
+            "aaaaaaaaaaaa",
+            "maria.lindqvist@hotel1.com",
+            "Maria.Lindqvist",
+            "Lindqvist1",
+            "lindqvistmaria99",
+            "Maria2026",
+            "iloveyou!!",
+            "********",
         ];
         for password in weak {
             let refusal = check(password, &owner, "newPassword").expect_err(password);

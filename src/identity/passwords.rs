@@ -253,7 +253,7 @@ mod tests {
         iterations: 2,
         parallelism: 1,
         workers: 1,
-        queue_timeout: Duration::from_secs(60),
+        queue_timeout: Duration::from_mins(1),
     };
 
     #[tokio::test]
@@ -282,7 +282,8 @@ mod tests {
     async fn a_stored_hash_that_makes_no_sense_is_an_error_and_no_panic() {
         let hasher = Hasher::start(SETTINGS).unwrap();
         let greedy = "$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-        for stored in ["", "plain", "$2b$12$short", "$argon2id$v=19$m=19456,t=2,p=1$$", "$scrypt$ln=1$abc$def", greedy] {
+        for stored in ["", "plain", "$2b$12$short", "$argon2id$v=19$m=19456,t=2,p=1$$", "$scrypt$ln=1$abc$def", greedy]
+        {
             assert!(matches!(hasher.verify("x", Some(stored)).await, Err(Error::Internal(_))), "{stored}");
         }
     }

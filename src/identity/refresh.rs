@@ -62,7 +62,8 @@ impl Identity {
                 expires_at: after(now, lifetime),
             };
             if sessions::rotate(&mut transaction, token.session_id, &session, &next, now).await? {
-                content = Some((next.access_token_jti, next.refresh_token_jti, session.refresh_token_generation + 1, now));
+                content =
+                    Some((next.access_token_jti, next.refresh_token_jti, session.refresh_token_generation + 1, now));
             } else {
                 // Another request was quicker, with this very token or by ending the session. See where that left it.
                 session = sessions::rotation(&mut transaction, token.session_id, now).await?.ok_or_else(invalid)?;

@@ -9,7 +9,12 @@ use crate::store::page::{Page, PageRequest};
 use crate::store::roles::{self, Role, RoleFilter};
 
 impl Identity {
-    pub async fn role_page(&self, caller: &Caller, filter: &RoleFilter, page: &PageRequest<String>) -> Result<Page<Role>> {
+    pub async fn role_page(
+        &self,
+        caller: &Caller,
+        filter: &RoleFilter,
+        page: &PageRequest<String>,
+    ) -> Result<Page<Role>> {
         Ok(roles::page(&mut *caller.read().await?, filter, page).await?)
     }
 

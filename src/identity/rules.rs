@@ -31,9 +31,9 @@ pub(super) fn scope_of(principal: &Principal) -> Scope {
 pub(super) fn signed_in(principal: &Principal) -> Result<&Arc<UserPrincipal>> {
     match principal {
         Principal::User(user) => Ok(user),
-        Principal::Anonymous => {
-            Err(Error::Unauthenticated("sign in first: call login and send its accessToken as `Authorization: Bearer <token>`"))
-        }
+        Principal::Anonymous => Err(Error::Unauthenticated(
+            "sign in first: call login and send its accessToken as `Authorization: Bearer <token>`",
+        )),
     }
 }
 
@@ -163,10 +163,7 @@ mod tests {
             updated_at: start,
         };
         use HotelScope::{All, Assigned};
-        let shown = [
-            user(All, &["hotel:update"], &[], false),
-            user(Assigned, &["hotel:update"], &["h1"], false),
-        ];
+        let shown = [user(All, &["hotel:update"], &[], false), user(Assigned, &["hotel:update"], &["h1"], false)];
         for principal in shown {
             assert_eq!(
                 pms_config_of(&principal, &hotel),

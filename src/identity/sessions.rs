@@ -15,7 +15,7 @@ use crate::store::page::{Page, PageRequest};
 use crate::store::sessions::{self, Session, SessionCursor, SessionFilter, SessionsOf};
 
 /// How often at most a session's last use is written down.
-const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
+const TOUCH_INTERVAL: Duration = Duration::from_mins(1);
 
 impl Identity {
     /// A page of sessions for each of `parents`, which are of one kind.

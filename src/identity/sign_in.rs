@@ -11,7 +11,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::caller::Happening;
-use super::lockout::{Counters, Gate, Standing, gate};
+use super::lockout::{AccountLock, Counters, Gate, Standing, gate};
 use super::passwords::{MAX_BYTES, Verdict};
 use super::tokens::{IssuedTokens, RefreshContent};
 use super::users::stored_email;
@@ -81,11 +81,15 @@ impl Identity {
             Verdict::Right => None,
             Verdict::RightOutdated(hash) => Some(hash),
             Verdict::Wrong => {
-                return Err(self.note_failure(caller, account.as_ref(), &counters, &standing, "wrong_password").await?);
+                return Err(self
+                    .note_failure(caller, account.as_ref(), &counters, &standing, "wrong_password")
+                    .await?);
             }
         };
         match account {
-            Some(account) if may_sign_in => self.begin_session(caller, sign_in, &account, new_hash, &counters, &standing).await,
+            Some(account) if may_sign_in => {
+                self.begin_session(caller, sign_in, &account, new_hash, &counters, &standing).await
+            }
             account => Err(self.note_failure(caller, account.as_ref(), &counters, &standing, "account_closed").await?),
         }
     }
@@ -111,7 +115,7 @@ impl Identity {
             email: count(0),
             known_device: known.then(|| count(1)),
             address: count(2),
-            account: account.as_ref().map(|account| account.locked_until),
+            account: account.as_ref().map(|account| AccountLock(account.locked_until)),
         };
         Ok((account, standing))
     }
@@ -277,5 +281,5 @@ fn global_id(account: &Credentials) -> String {
 /// Counted as locked while the account is not: an operator has cleared `locked_until`.
 fn was_unlocked_by_hand(standing: &Standing, now: DateTime<Utc>) -> bool {
     let ahead = |time: Option<DateTime<Utc>>| time.is_some_and(|time| time > now);
-    ahead(standing.email.locked_until) && standing.account.is_some_and(|account| !ahead(account))
+    ahead(standing.email.locked_until) && standing.account.is_some_and(|account| !ahead(account.0))
 }

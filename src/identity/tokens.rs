@@ -107,7 +107,13 @@ impl Tokens {
     }
 
     /// Signs an access token of this session, valid from `now`.
-    pub fn sign_access(&self, access: &SessionAccess, jti: Uuid, now: DateTime<Utc>, lifetime: Duration) -> Result<String> {
+    pub fn sign_access(
+        &self,
+        access: &SessionAccess,
+        jti: Uuid,
+        now: DateTime<Utc>,
+        lifetime: Duration,
+    ) -> Result<String> {
         let all = access.hotel_scope == HotelScope::All;
         let claims = AccessClaims {
             iss: self.issuer.clone(),
@@ -146,7 +152,8 @@ impl Tokens {
         let mut header = Header::new(self.keys.algorithm.jwa());
         header.typ = Some(kind.to_owned());
         header.kid = Some(self.keys.signing_key_id.clone());
-        encode(&header, claims, &self.keys.signing).map_err(|error| Error::Internal(format!("a token could not be signed: {error}")))
+        encode(&header, claims, &self.keys.signing)
+            .map_err(|error| Error::Internal(format!("a token could not be signed: {error}")))
     }
 
     pub fn read_access_token(&self, token: &str, now: DateTime<Utc>) -> Result<AccessToken, InvalidToken> {

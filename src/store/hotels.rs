@@ -42,15 +42,19 @@ pub struct HotelFilter {
 
 fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &HotelFilter) {
     if let Some(search) = &filter.search {
-        query.push(" AND lower(h.id || ' ' || h.name || ' ' || coalesce(h.brand, '') || ' ' || coalesce(h.city, '')) LIKE ");
+        query.push(
+            " AND lower(h.id || ' ' || h.name || ' ' || coalesce(h.brand, '') || ' ' || coalesce(h.city, '')) LIKE ",
+        );
         query.push_bind(contains_pattern(search));
     }
     if let Some(active) = filter.active {
         query.push(" AND h.active = ").push_bind(active);
     }
-    for (comparison, value) in
-        [(" AND h.brand = ", &filter.brand), (" AND h.pms_type = ", &filter.pms_type), (" AND h.country = ", &filter.country)]
-    {
+    for (comparison, value) in [
+        (" AND h.brand = ", &filter.brand),
+        (" AND h.pms_type = ", &filter.pms_type),
+        (" AND h.country = ", &filter.country),
+    ] {
         if let Some(value) = value {
             query.push(comparison).push_bind(value.clone());
         }
@@ -78,7 +82,11 @@ fn push_order(query: &mut QueryBuilder<Postgres>, page: &PageRequest<String>) {
 }
 
 /// A page of hotels; the cursor is a hotel's id.
-pub async fn page(transaction: &mut Transaction, filter: &HotelFilter, page: &PageRequest<String>) -> Result<Page<Hotel>> {
+pub async fn page(
+    transaction: &mut Transaction,
+    filter: &HotelFilter,
+    page: &PageRequest<String>,
+) -> Result<Page<Hotel>> {
     let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM hotels h WHERE true"));
     push_visible(&mut query, transaction);
     push_filter(&mut query, filter);

@@ -11,7 +11,7 @@ use super::{Database, Error, Result};
 /// The advisory lock that migrating servers share: the ASCII codes of "voicehiv".
 const LOCK: i64 = 0x766f_6963_6568_6976;
 /// How long a server waits for another one's migrations.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Why the schema could not be brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,9 @@ pub enum MigrationError {
     Store(#[from] Error),
     #[error("another server has been migrating the database for {} seconds; see what it waits for, then start again", PATIENCE.as_secs())]
     Waited,
-    #[error("the database was migrated by a newer release (it has migration {0}, which this one does not know); run that release")]
+    #[error(
+        "the database was migrated by a newer release (it has migration {0}, which this one does not know); run that release"
+    )]
     Newer(i64),
     #[error("migration {0} was changed after it had been applied; run the release that the database was made with")]
     Changed(i64),

@@ -62,7 +62,7 @@ pub(super) fn reads_descending(list_descends: bool, backward: bool) -> bool {
 }
 
 /// Pushes `AND (column, id) > ($1, $2)`, or `<`: a comparison of rows, which an index on both columns answers.
-pub(super) fn push_after<'a, V>(
+pub(super) fn push_after<V>(
     query: &mut QueryBuilder<Postgres>,
     columns: &str,
     descending: bool,

@@ -52,7 +52,11 @@ impl Database {
         let statement_timeout = settings.statement_timeout.as_millis().to_string();
         let options = options
             .application_name("voicehive")
-            .options([("statement_timeout", statement_timeout.as_str()), ("lock_timeout", "10s"), ("idle_in_transaction_session_timeout", "60s")])
+            .options([
+                ("statement_timeout", statement_timeout.as_str()),
+                ("lock_timeout", "10s"),
+                ("idle_in_transaction_session_timeout", "60s"),
+            ])
             .log_statements(LevelFilter::Trace)
             .log_slow_statements(LevelFilter::Warn, Duration::from_secs(5));
         let pool = PgPoolOptions::new()
@@ -61,7 +65,7 @@ impl Database {
             .acquire_timeout(settings.timeout)
             .acquire_slow_level(LevelFilter::Off)
             .max_lifetime(settings.recycle)
-            .idle_timeout(Duration::from_secs(300))
+            .idle_timeout(Duration::from_mins(5))
             .test_before_acquire(false)
             .before_acquire(|connection, about| {
                 Box::pin(async move {
@@ -105,7 +109,10 @@ impl Database {
 
     /// A connection outside every transaction, as the owner: for migrations alone.
     pub(super) async fn owner_connection(&self) -> Result<PgConnection> {
-        Ok(PgConnection::connect_with(&self.pool.connect_options().as_ref().clone().options([("statement_timeout", "0")])).await?)
+        Ok(PgConnection::connect_with(
+            &self.pool.connect_options().as_ref().clone().options([("statement_timeout", "0")]),
+        )
+        .await?)
     }
 
     /// Asks the database for a sign of life, within the time a request would wait.

@@ -48,7 +48,11 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &RoleFilter) {
 }
 
 /// A page of roles by name; the cursor is a name.
-pub async fn page(transaction: &mut Transaction, filter: &RoleFilter, page: &PageRequest<String>) -> Result<Page<Role>> {
+pub async fn page(
+    transaction: &mut Transaction,
+    filter: &RoleFilter,
+    page: &PageRequest<String>,
+) -> Result<Page<Role>> {
     let descending = reads_descending(false, page.backward);
     let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM roles r WHERE true"));
     push_filter(&mut query, filter);

@@ -102,7 +102,8 @@ pub async fn pages(
     query.push_bind(page.rows_to_read());
     query.push(format_args!(") s ORDER BY s.created_at {direction}, s.id {direction}"));
     let rows: Vec<ListedSession> = query.build_query_as().fetch_all(transaction.statement()).await?;
-    let rows = rows.into_iter().map(|row| (row.parent.map_or(SessionsOf::Everyone, SessionsOf::User), row.session)).collect();
+    let rows =
+        rows.into_iter().map(|row| (row.parent.map_or(SessionsOf::Everyone, SessionsOf::User), row.session)).collect();
     Ok(pages_by_parent(parents, rows, page))
 }
 
@@ -119,7 +120,10 @@ pub async fn counts(
     push_conditions(&mut query, transaction, parents, filter);
     query.push(" LIMIT ").push_bind(at_most).push(") listed) counted");
     let rows: Vec<(Option<Uuid>, i64)> = query.build_query_as().fetch_all(transaction.statement()).await?;
-    Ok(rows.into_iter().map(|(user, sessions)| (user.map_or(SessionsOf::Everyone, SessionsOf::User), sessions)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(user, sessions)| (user.map_or(SessionsOf::Everyone, SessionsOf::User), sessions))
+        .collect())
 }
 
 /// The visible ones among these sessions.
@@ -131,10 +135,13 @@ pub async fn by_ids(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<S
 }
 
 fn push_parents(query: &mut QueryBuilder<Postgres>, parents: &[SessionsOf]) {
-    let users: Vec<Uuid> = parents.iter().filter_map(|parent| match parent {
-        SessionsOf::User(id) => Some(*id),
-        SessionsOf::Everyone => None,
-    }).collect();
+    let users: Vec<Uuid> = parents
+        .iter()
+        .filter_map(|parent| match parent {
+            SessionsOf::User(id) => Some(*id),
+            SessionsOf::Everyone => None,
+        })
+        .collect();
     if users.is_empty() {
         query.push(" FROM (VALUES (NULL::uuid)) AS parent(user_id)");
     } else {
@@ -184,7 +191,9 @@ fn push_visible(query: &mut QueryBuilder<Postgres>, transaction: &Transaction) {
     }
     query.push(" AND (s.user_id = ").push_bind(scope.user_id);
     if scope.view_users {
-        query.push(" OR EXISTS (SELECT 1 FROM user_hotels shared WHERE shared.user_id = s.user_id AND shared.hotel_id = ANY(");
+        query.push(
+            " OR EXISTS (SELECT 1 FROM user_hotels shared WHERE shared.user_id = s.user_id AND shared.hotel_id = ANY(",
+        );
         query.push_bind(scope.hotels.to_vec()).push("))");
     }
     query.push(")");

@@ -141,8 +141,11 @@ pub async fn clear(transaction: &mut Transaction, counters: &[Counter]) -> Resul
 
 /// Drops counters that no longer count.
 pub async fn sweep(transaction: &mut Transaction, before: DateTime<Utc>) -> Result<u64> {
-    let done = sqlx::query!("DELETE FROM sign_in_failures WHERE counting_since < $1 AND coalesce(locked_until < $1, true)", before)
-        .execute(transaction.statement())
-        .await?;
+    let done = sqlx::query!(
+        "DELETE FROM sign_in_failures WHERE counting_since < $1 AND coalesce(locked_until < $1, true)",
+        before
+    )
+    .execute(transaction.statement())
+    .await?;
     Ok(done.rows_affected())
 }

@@ -208,7 +208,7 @@ pub async fn pages(
     query.push(" CROSS JOIN LATERAL (SELECT u.* FROM users u WHERE true");
     kind.push_condition(&mut query);
     push_visible(&mut query, transaction);
-    push_filter(&mut query, filter);
+    push_filter(&mut query, transaction, filter);
     if let Some(cursor) = &page.cursor {
         push_after(&mut query, &format!("{column}, u.id"), descending, |query| {
             match &cursor.key {
@@ -242,7 +242,7 @@ pub async fn counts(
     query.push(" CROSS JOIN LATERAL (SELECT count(*) AS users FROM (SELECT 1 FROM users u WHERE true");
     kind.push_condition(&mut query);
     push_visible(&mut query, transaction);
-    push_filter(&mut query, filter);
+    push_filter(&mut query, transaction, filter);
     query.push(" LIMIT ").push_bind(at_most).push(") listed) counted");
     let rows: Vec<(Option<String>, i64)> = query.build_query_as().fetch_all(transaction.statement()).await?;
     Ok(rows
@@ -283,7 +283,7 @@ fn push_visible(query: &mut QueryBuilder<Postgres>, transaction: &Transaction) {
     query.push_bind(scope.hotels.to_vec()).push(")))");
 }
 
-fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &UserFilter) {
+fn push_filter(query: &mut QueryBuilder<Postgres>, transaction: &Transaction, filter: &UserFilter) {
     if let Some(search) = &filter.search {
         query.push(" AND u.search_text LIKE ").push_bind(contains_pattern(search));
     }
@@ -305,9 +305,16 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &UserFilter) {
         query.push_bind(roles.clone()).push("))");
     }
     if let Some(hotels) = &filter.hotels {
-        query.push(" AND (EXISTS (SELECT 1 FROM user_hotels reach WHERE reach.user_id = u.id AND reach.hotel_id = ANY(");
+        // Who works at a hotel out of sight must not be told by who is found.
+        let scope = transaction.scope();
+        let in_sight = |id: &&String| scope.all_hotels || scope.hotels.contains(id);
+        let hotels: Vec<String> = hotels.iter().filter(in_sight).cloned().collect();
+        query
+            .push(" AND (EXISTS (SELECT 1 FROM user_hotels reach WHERE reach.user_id = u.id AND reach.hotel_id = ANY(");
         query.push_bind(hotels.clone());
-        query.push(")) OR (u.hotel_scope = 'ALL' AND EXISTS (SELECT 1 FROM hotels open WHERE open.active AND open.id = ANY(");
+        query.push(
+            ")) OR (u.hotel_scope = 'ALL' AND EXISTS (SELECT 1 FROM hotels open WHERE open.active AND open.id = ANY(",
+        );
         query.push_bind(hotels.clone()).push("))))");
     }
     if let Some(permission) = &filter.permission {

@@ -20,7 +20,9 @@ async fn a_client_that_hangs_up_leaves_no_transaction_open_and_no_sign_in_half_d
     let token = admin.access_token.as_deref().expect("a token");
     let queries = [
         "{ users { totalCount nodes { roles { name } sessions { totalCount } } } }".to_owned(),
-        format!("mutation {{ login(input: {{email: \"someone@h.test\", password: \"{PASSWORD}\"}}) {{ user {{ id }} }} }}"),
+        format!(
+            "mutation {{ login(input: {{email: \"someone@h.test\", password: \"{PASSWORD}\"}}) {{ user {{ id }} }} }}"
+        ),
     ];
     for round in 0..120_u64 {
         let body = json!({ "query": queries[usize::from(round % 4 == 0)] }).to_string();
@@ -38,7 +40,11 @@ async fn a_client_that_hangs_up_leaves_no_transaction_open_and_no_sign_in_half_d
     eventually("no transaction is open", async || app.count(idle_in_transaction).await == 0).await;
     // Every session that was begun is whole: it has its event, and its user was marked as signed in.
     eventually("each sign-in ran to its end", async || {
-        app.count("SELECT count(*) FROM user_sessions s JOIN users u ON u.id = s.user_id WHERE u.email = 'someone@h.test'").await == 30
+        app.count(
+            "SELECT count(*) FROM user_sessions s JOIN users u ON u.id = s.user_id WHERE u.email = 'someone@h.test'",
+        )
+        .await
+            == 30
     })
     .await;
     assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE type = 'user_authenticated'").await, 31);
@@ -54,7 +60,8 @@ async fn a_transaction_dropped_half_way_is_gone_before_its_connection_is_used_ag
     let mut setup = Setup::usual();
     (setup.pool.size, setup.pool.overflow) = (1, 0);
     let database = Database::new(app.database.options.clone(), setup.pool);
-    let (scope, count) = (voicehive_identity::store::Scope::system(), voicehive_identity::store::StatementCount::default());
+    let (scope, count) =
+        (voicehive_identity::store::Scope::system(), voicehive_identity::store::StatementCount::default());
     for micros in 0..200 {
         // Dropped while it begins, or just after.
         let begin = database.write(&scope, &count);
@@ -119,8 +126,18 @@ async fn a_schema_of_a_newer_release_or_a_changed_one_is_not_touched() {
 #[tokio::test]
 async fn named_indexes_are_there() {
     let app = TestApp::start().await;
-    for index in ["idx_users_email_active", "idx_users_last_login", "idx_user_sessions_active", "idx_user_sessions_expires", "idx_roles_active"] {
-        assert_eq!(app.count(&format!("SELECT count(*) FROM pg_indexes WHERE indexname = '{index}'")).await, 1, "{index}");
+    for index in [
+        "idx_users_email_active",
+        "idx_users_last_login",
+        "idx_user_sessions_active",
+        "idx_user_sessions_expires",
+        "idx_roles_active",
+    ] {
+        assert_eq!(
+            app.count(&format!("SELECT count(*) FROM pg_indexes WHERE indexname = '{index}'")).await,
+            1,
+            "{index}"
+        );
     }
 }
 
@@ -141,7 +158,8 @@ async fn a_slow_head_is_cut_off_and_a_stop_lets_requests_finish() {
     tokio::time::timeout(Duration::from_secs(8), app.stop()).await.expect("stops though a client idles");
     let answer = sign_in.await.expect("an answer");
     assert_eq!(answer.data("/login/errors"), &json!([]), "a request under way is answered");
-    let sessions: i64 = sqlx::query_scalar("SELECT count(*) FROM user_sessions").fetch_one(&superuser).await.expect("a count");
+    let sessions: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM user_sessions").fetch_one(&superuser).await.expect("a count");
     assert_eq!(sessions, 1);
     drop(idle);
 }

@@ -32,7 +32,11 @@ async fn metrics_count_what_happens_and_tell_no_secrets() {
     app.identity.sweep().await.expect("swept");
     let metrics = client.get("/metrics").await;
     let text = metrics.body.as_str().expect("text");
-    for metric in ["voicehive_database_connections_total", "voicehive_user_login_attempts_total", "voicehive_user_sessions_active"] {
+    for metric in [
+        "voicehive_database_connections_total",
+        "voicehive_user_login_attempts_total",
+        "voicehive_user_sessions_active",
+    ] {
         assert!(text.contains(&format!("# HELP {metric} ")), "{metric}");
         assert!(text.contains(&format!("# TYPE {metric} ")), "{metric}");
     }
@@ -45,7 +49,9 @@ async fn metrics_count_what_happens_and_tell_no_secrets() {
     assert!(value("voicehive_user_login_attempts_total{result=\"success\"}") >= 1.0);
     assert!(value("voicehive_database_connections_total") >= 1.0);
     assert!(value("voicehive_http_requests_total{method=\"POST\",route=\"/graphql\",status=\"200\"}") >= 1.0);
-    for secret in ["a wrong password", "manager@hotel1.com", "SecretName", admin.access_token.as_deref().expect("a token")] {
+    for secret in
+        ["a wrong password", "manager@hotel1.com", "SecretName", admin.access_token.as_deref().expect("a token")]
+    {
         assert!(!text.contains(secret), "{secret}");
     }
 }
@@ -73,7 +79,10 @@ async fn while_the_database_is_away_requests_are_told_so_and_then_it_goes_on() {
         }
         let sign_in = app.anonymous().try_sign_in("manager@hotel1.com", "manager123").await;
         assert_eq!((sign_in.status.as_u16(), sign_in.code()), (503, "UNAVAILABLE"));
-        let rest = app.anonymous().post("/auth/login", json!({ "email": "manager@hotel1.com", "password": "manager123" })).await;
+        let rest = app
+            .anonymous()
+            .post("/auth/login", json!({ "email": "manager@hotel1.com", "password": "manager123" }))
+            .await;
         assert_eq!(rest.status, 503);
         assert!(rest.headers.contains_key("retry-after"));
         let health = admin.get("/healthz").await;

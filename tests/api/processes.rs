@@ -154,7 +154,9 @@ async fn what_was_acknowledged_survives_being_killed() {
                         return tokens;
                     }
                     let body = json!({ "email": "manager@hotel1.com", "password": "manager123" });
-                    let Ok(answer) = client.http.post(client.url("/auth/login")).json(&body).send().await else { return tokens };
+                    let Ok(answer) = client.http.post(client.url("/auth/login")).json(&body).send().await else {
+                        return tokens;
+                    };
                     let Ok(answer) = answer.json::<Value>().await else { return tokens };
                     match answer["access_token"].as_str() {
                         Some(token) => tokens.push(token.to_owned()),
@@ -235,23 +237,39 @@ async fn the_log_is_json_with_request_ids_and_without_secrets() {
     command.env("VOICEHIVE_LOG__LEVEL", "debug");
     command.stdout(Stdio::piped()).stderr(std::fs::File::create(&log).expect("a log"));
     let mut process = command.spawn().expect("starts");
-    let first = BufReader::new(process.stdout.take().expect("its output")).lines().next().expect("a line").expect("a line");
+    let first =
+        BufReader::new(process.stdout.take().expect("its output")).lines().next().expect("a line").expect("a line");
     let client = Client::new(first.rsplit("http://").next().expect("an address").parse().expect("an address"));
     let client = client.with_header("x-request-id", "traced-1");
     let signed_in = client.clone().sign_in("admin@voicehive-hotels.eu", "admin123").await;
     client.try_sign_in("admin@voicehive-hotels.eu", "a-wrong-password").await;
     let change = "mutation($c: String!, $n: String!) { changePassword(input: {currentPassword: $c, newPassword: $n}) { errors { code } } }";
-    signed_in.graphql(change, json!({ "c": "admin123", "n": "harbour-lamp-nine" })).await.data("/changePassword/errors");
+    signed_in
+        .graphql(change, json!({ "c": "admin123", "n": "harbour-lamp-nine" }))
+        .await
+        .data("/changePassword/errors");
     let refreshed = signed_in.clone().refresh().await;
     let hash = std::fs::read_to_string(data_dir.join("keys/signing.pem")).expect("the key");
     kill("TERM", i32::try_from(process.id()).expect("a pid"));
     assert!(process.wait().expect("ends").success());
 
     let text = std::fs::read_to_string(&log).expect("the log");
-    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect();
+    let events: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect();
     let named = |name: &str| events.iter().filter(|event| event["event"] == name).collect::<Vec<_>>();
-    for name in ["database_initialized", "database_tables_created", "mock_user_migration_completed", "server_ready", "user_authenticated",
-        "user_authentication_failed", "user_password_changed", "user_session_refreshed", "request_completed", "server_stopping", "server_stopped"] {
+    for name in [
+        "database_initialized",
+        "database_tables_created",
+        "mock_user_migration_completed",
+        "server_ready",
+        "user_authenticated",
+        "user_authentication_failed",
+        "user_password_changed",
+        "user_session_refreshed",
+        "request_completed",
+        "server_stopping",
+        "server_stopped",
+    ] {
         assert!(!named(name).is_empty(), "{name}");
     }
     for event in named("user_authenticated").into_iter().chain(named("request_completed")) {
@@ -259,7 +277,9 @@ async fn the_log_is_json_with_request_ids_and_without_secrets() {
     }
     assert!(named("request_completed").iter().all(|event| event["sql_statements"].is_u64()));
     let key = hash.lines().nth(1).expect("a key").to_owned();
-    let tokens = [&signed_in, &refreshed].map(|client| [client.access_token.clone().expect("a token"), client.refresh_token.clone()]).concat();
+    let tokens = [&signed_in, &refreshed]
+        .map(|client| [client.access_token.clone().expect("a token"), client.refresh_token.clone()])
+        .concat();
     let secrets = ["admin123", "a-wrong-password", "harbour-lamp-nine", "$argon2id$", key.as_str()];
     for secret in secrets.into_iter().chain(tokens.iter().map(String::as_str)) {
         assert!(!text.contains(secret), "the log holds {secret:.12}...");

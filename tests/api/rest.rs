@@ -59,7 +59,10 @@ async fn logout_of_another_session_or_of_all() {
     let (first, _) = &clients[0];
     assert_eq!(first.post("/auth/logout", json!({ "session_id": clients[1].1 })).await.status, 200);
     assert!(first.is_signed_in().await && !clients[1].0.is_signed_in().await);
-    assert_eq!(first.post("/auth/logout", json!({ "session_id": "01900000-0000-7000-8000-000000000001" })).await.status, 404);
+    assert_eq!(
+        first.post("/auth/logout", json!({ "session_id": "01900000-0000-7000-8000-000000000001" })).await.status,
+        404
+    );
     assert_eq!(first.post("/auth/logout", json!({ "session_id": "x" })).await.status, 422);
     assert_eq!(first.post("/auth/logout", json!({ "all_sessions": true })).await.status, 200);
     assert!(!first.is_signed_in().await && !clients[2].0.is_signed_in().await);

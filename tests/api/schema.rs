@@ -6,7 +6,8 @@ use super::support::{Setup, TestApp};
 
 #[test]
 fn schema_graphql_is_what_the_code_prints() {
-    let checked_in = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/schema.graphql")).expect("schema.graphql");
+    let checked_in =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/schema.graphql")).expect("schema.graphql");
     let printed = voicehive_identity::graphql::sdl();
     assert!(checked_in == printed, "schema.graphql is out of date: run `make schema` and look at the difference");
 }
@@ -34,7 +35,11 @@ async fn every_type_field_and_value_is_described() {
         }
         for parts in ["fields", "inputFields", "enumValues"] {
             let parts = kind[parts].as_array().into_iter().flatten();
-            bare.extend(parts.filter(|part| is_bare(part)).map(|part| format!("{name}.{}", part["name"].as_str().expect("a name"))));
+            bare.extend(
+                parts
+                    .filter(|part| is_bare(part))
+                    .map(|part| format!("{name}.{}", part["name"].as_str().expect("a name"))),
+            );
         }
     }
     assert!(bare.is_empty(), "without a description: {bare:?}");

@@ -17,7 +17,7 @@ async fn each_refresh_gives_the_next_pair() {
     let mut client = app.admin().await;
     let mut seen = vec![client.refresh_token.clone()];
     for _ in 0..5 {
-        app.clock.advance(Duration::from_secs(600));
+        app.clock.advance(Duration::from_mins(10));
         client = client.refresh().await;
         assert!(!seen.contains(&client.refresh_token));
         seen.push(client.refresh_token.clone());
@@ -91,11 +91,11 @@ async fn a_session_expires_unless_it_is_refreshed() {
     assert!(client.is_signed_in().await);
     app.clock.advance(Duration::from_secs(2));
     assert!(!client.is_signed_in().await, "the access token has expired");
-    app.clock.advance(Duration::from_secs(6 * 86_400));
+    app.clock.advance(Duration::from_hours(144));
     let client = client.refresh().await;
-    app.clock.advance(Duration::from_secs(6 * 86_400));
+    app.clock.advance(Duration::from_hours(144));
     let client = client.refresh().await;
-    app.clock.advance(Duration::from_secs(7 * 86_400));
+    app.clock.advance(Duration::from_hours(168));
     assert_eq!(refresh_code(&client, &client.refresh_token).await, "INVALID_TOKEN");
 }
 
@@ -105,7 +105,8 @@ async fn sign_out_ends_the_current_session_another_one_or_all_at_once() {
     let clients = [app.admin().await, app.admin().await, app.admin().await, app.admin().await];
     let other_person = app.signed_in("manager@hotel1.com").await;
     let logout = "mutation($input: LogoutInput) { logout(input: $input) { revokedSessions errors { code path } } }";
-    let id_of = async |client: &Client| client.query("{ currentSession { id } }").await.data("/currentSession/id").clone();
+    let id_of =
+        async |client: &Client| client.query("{ currentSession { id } }").await.data("/currentSession/id").clone();
 
     let done = clients[0].graphql(logout, Value::Null).await;
     assert_eq!(done.data("/logout"), &json!({ "revokedSessions": 1, "errors": [] }));
@@ -121,7 +122,10 @@ async fn sign_out_ends_the_current_session_another_one_or_all_at_once() {
     let foreign = clients[2].graphql(logout, json!({ "input": { "session": id_of(&other_person).await } })).await;
     let missing = json!({ "input": { "session": "session:01900000-0000-7000-8000-000000000001" } });
     let missing = clients[2].graphql(logout, missing).await;
-    assert_eq!(foreign.data("/logout"), &json!({ "revokedSessions": 0, "errors": [{ "code": "NOT_FOUND", "path": ["input", "session"] }] }));
+    assert_eq!(
+        foreign.data("/logout"),
+        &json!({ "revokedSessions": 0, "errors": [{ "code": "NOT_FOUND", "path": ["input", "session"] }] })
+    );
     assert_eq!(foreign.data("/logout"), missing.data("/logout"));
     assert!(other_person.is_signed_in().await);
 
@@ -154,7 +158,8 @@ async fn what_ends_a_users_rights_ends_them_on_every_server_at_once() {
 async fn last_use_is_written_down_and_old_sessions_are_swept() {
     let app = TestApp::start().await;
     let client = app.admin().await;
-    let last_used = async || client.query("{ currentSession { lastUsedAt } }").await.data("/currentSession/lastUsedAt").clone();
+    let last_used =
+        async || client.query("{ currentSession { lastUsedAt } }").await.data("/currentSession/lastUsedAt").clone();
     let at_first = last_used().await;
     app.identity.write_used_sessions().await.expect("written");
     assert_eq!(last_used().await, at_first, "used again within a minute");
@@ -163,10 +168,10 @@ async fn last_use_is_written_down_and_old_sessions_are_swept() {
     app.identity.write_used_sessions().await.expect("written");
     assert_ne!(last_used().await, at_first);
 
-    app.clock.advance(Duration::from_secs(8 * 86_400));
+    app.clock.advance(Duration::from_hours(192));
     app.identity.sweep().await.expect("swept");
     assert_eq!(app.count("SELECT count(*) FROM user_sessions WHERE NOT active").await, 1);
-    app.clock.advance(Duration::from_secs(91 * 86_400));
+    app.clock.advance(Duration::from_hours(2184));
     app.identity.sweep().await.expect("swept");
     assert_eq!(app.count("SELECT count(*) FROM user_sessions").await, 0);
 }

@@ -35,7 +35,8 @@ async fn a_sign_in_gives_tokens_a_session_and_the_user() {
     assert_eq!(session["deviceFingerprint"].as_str().map(str::len), Some(32));
 
     let token = answer.data("/login/tokens/accessToken").as_str().expect("a token");
-    let me = app.anonymous().with_token(token).query("{ me { email } currentSession { id } viewer { __typename } }").await;
+    let me =
+        app.anonymous().with_token(token).query("{ me { email } currentSession { id } viewer { __typename } }").await;
     assert_eq!(me.data("/me/email"), "admin@voicehive-hotels.eu");
     assert_eq!(me.data("/currentSession/id"), &session["id"]);
     assert_eq!(me.data("/viewer/__typename"), "User");
@@ -133,8 +134,15 @@ async fn demo_accounts_only_warn_where_the_database_is_our_own() {
     let admin = strict.admin().await;
     let me = admin.query("{ me { mustChangePassword roles { name } hotels { nodes { id } } } }").await;
     assert_eq!(me.data("/me/mustChangePassword"), true);
-    for query in ["{ users { totalCount } }", "{ user(by: {email: \"manager@hotel1.com\"}) { id } }", "{ roles { totalCount } }",
-        "{ hotels { totalCount } }", "{ sessions { totalCount } }", "{ permissions { name } }", "{ nodes(ids: []) { id } }"] {
+    for query in [
+        "{ users { totalCount } }",
+        "{ user(by: {email: \"manager@hotel1.com\"}) { id } }",
+        "{ roles { totalCount } }",
+        "{ hotels { totalCount } }",
+        "{ sessions { totalCount } }",
+        "{ permissions { name } }",
+        "{ nodes(ids: []) { id } }",
+    ] {
         assert_eq!(admin.query(query).await.code(), "PASSWORD_CHANGE_REQUIRED", "{query}");
     }
     let admin = admin.refresh().await;

@@ -5,7 +5,10 @@ use serde_json::json;
 use super::support::TestApp;
 
 async fn many_users(app: &TestApp, users: u32) {
-    app.sql("INSERT INTO hotels (id, name, pms_type) SELECT 'h-' || n, 'Hotel ' || n, 'mews' FROM generate_series(1, 50) n").await;
+    app.sql(
+        "INSERT INTO hotels (id, name, pms_type) SELECT 'h-' || n, 'Hotel ' || n, 'mews' FROM generate_series(1, 50) n",
+    )
+    .await;
     app.sql(&format!(
         "INSERT INTO users (id, email, password_hash, email_verified, created_at)
          SELECT gen_random_uuid(), 'user' || n || '@h.test', 'x', true, now() - n * interval '1 second' FROM generate_series(1, {users}) n"
@@ -21,14 +24,17 @@ async fn a_page_of_users_takes_as_many_statements_as_one_user() {
     let app = TestApp::start().await;
     many_users(&app, 10_000).await;
     let admin = app.admin().await;
-    let page = "query($rows: Int!) { users(first: $rows) { nodes { roles { name } hotels(first: 5) { nodes { name } } } } }";
+    let page =
+        "query($rows: Int!) { users(first: $rows) { nodes { roles { name } hotels(first: 5) { nodes { name } } } } }";
     let mut statements = Vec::new();
     for rows in [1, 2, 50, 100] {
         let answer = admin.graphql(page, json!({ "rows": rows })).await;
         let users = answer.data("/users/nodes").as_array().expect("users");
         assert_eq!(users.len(), rows);
         assert!(users.iter().all(|user| !user["roles"].as_array().expect("roles").is_empty()));
-        assert!(users.iter().filter(|user| user["hotels"]["nodes"].as_array().expect("hotels").is_empty()).count() <= 1);
+        assert!(
+            users.iter().filter(|user| user["hotels"]["nodes"].as_array().expect("hotels").is_empty()).count() <= 1
+        );
         statements.push(answer.statements());
     }
     assert_eq!(statements, [3, 3, 3, 3], "users, their roles, their hotels");
@@ -61,8 +67,14 @@ async fn look_ups_side_by_side_are_one_statement() {
     let app = TestApp::start().await;
     let admin = app.admin().await;
     let ids = admin.query("{ users { nodes { id } } }").await;
-    let fields: String = ids.texts("/users/nodes", "/id").iter().enumerate()
-        .map(|(n, id)| format!("u{n}: user(by: {{id: \"{id}\"}}) {{ email roles {{ name }} }} n{n}: node(id: \"{id}\") {{ id }} ")).collect();
+    let fields: String = ids
+        .texts("/users/nodes", "/id")
+        .iter()
+        .enumerate()
+        .map(|(n, id)| {
+            format!("u{n}: user(by: {{id: \"{id}\"}}) {{ email roles {{ name }} }} n{n}: node(id: \"{id}\") {{ id }} ")
+        })
+        .collect();
     let answer = admin.query(&format!("{{ {fields} }}")).await;
     answer.data("/u2/email");
     assert_eq!(answer.statements(), 2, "the users, and their roles");

@@ -17,8 +17,11 @@ async fn world(app: &TestApp) {
         app.signed_in(email).await;
     }
     // Made by someone whom the people of hotel-001 do not see.
-    app.sql("UPDATE users SET created_by = (SELECT id FROM users WHERE email = 'elsewhere@h.test'),
-             updated_by = (SELECT id FROM users WHERE email = 'both@h.test') WHERE email = 'colleague@h.test'").await;
+    app.sql(
+        "UPDATE users SET created_by = (SELECT id FROM users WHERE email = 'elsewhere@h.test'),
+             updated_by = (SELECT id FROM users WHERE email = 'both@h.test') WHERE email = 'colleague@h.test'",
+    )
+    .await;
 }
 
 const EVERYTHING: &str = "{
@@ -58,7 +61,8 @@ async fn sees(client: &Client, key: &str) -> Vec<String> {
 
 async fn hotel_001_is_all_there_is(app: &TestApp) {
     let people = ["both@h.test", "chief@h.test", "colleague@h.test", "manager@hotel1.com"];
-    for (email, sessions_of) in [("manager@hotel1.com", vec!["manager@hotel1.com"]), ("chief@h.test", people.to_vec())] {
+    for (email, sessions_of) in [("manager@hotel1.com", vec!["manager@hotel1.com"]), ("chief@h.test", people.to_vec())]
+    {
         let client = app.signed_in(email).await;
         assert_eq!(sees(&client, "email").await, people, "{email}");
         assert_eq!(sees(&client, "pmsHotelId").await, ["hotel-001"], "{email}");
@@ -69,7 +73,14 @@ async fn hotel_001_is_all_there_is(app: &TestApp) {
         assert_eq!(answer.data("/hotels/totalCount"), 1);
         assert_eq!(answer.data("/hotels/nodes/0/users/totalCount"), 4);
         assert_eq!(answer.data("/hotel"), &Value::Null);
-        let colleague = answer.data("/users/nodes").as_array().expect("users").iter().find(|user| user["email"] == "colleague@h.test").expect("a colleague").clone();
+        let colleague = answer
+            .data("/users/nodes")
+            .as_array()
+            .expect("users")
+            .iter()
+            .find(|user| user["email"] == "colleague@h.test")
+            .expect("a colleague")
+            .clone();
         assert_eq!((&colleague["createdBy"], &colleague["updatedBy"]["email"]), (&Value::Null, &json!("both@h.test")));
         let both = answer.data("/users/nodes/0").clone();
         assert_eq!((&both["email"], &both["hotels"]["totalCount"]), (&json!("both@h.test"), &json!(1)));
@@ -81,17 +92,38 @@ async fn hotel_001_is_all_there_is(app: &TestApp) {
     }
     let manager = app.signed_in("manager@hotel1.com").await;
     let admin = app.admin().await;
-    let all = admin.query("{ users(first: 100) { nodes { id email } } sessions(first: 100) { nodes { id user { email } } } }").await;
-    let ids: Vec<_> = all.data("/users/nodes").as_array().expect("users").iter().chain(all.data("/sessions/nodes").as_array().expect("sessions"))
-        .map(|node| (node["id"].as_str().expect("an id").to_owned(), node["email"].as_str().or(node["user"]["email"].as_str()).expect("an email").to_owned())).collect();
+    let all = admin
+        .query("{ users(first: 100) { nodes { id email } } sessions(first: 100) { nodes { id user { email } } } }")
+        .await;
+    let ids: Vec<_> = all
+        .data("/users/nodes")
+        .as_array()
+        .expect("users")
+        .iter()
+        .chain(all.data("/sessions/nodes").as_array().expect("sessions"))
+        .map(|node| {
+            (
+                node["id"].as_str().expect("an id").to_owned(),
+                node["email"].as_str().or(node["user"]["email"].as_str()).expect("an email").to_owned(),
+            )
+        })
+        .collect();
     for (id, email) in ids {
-        let visible = if id.starts_with("session:") { email == "manager@hotel1.com" } else { people.contains(&email.as_str()) };
+        let visible =
+            if id.starts_with("session:") { email == "manager@hotel1.com" } else { people.contains(&email.as_str()) };
         let by = if id.starts_with("user:") { "user(by: {id: $id})" } else { "session(id: $id)" };
-        let answer = manager.graphql(&format!("query($id: ID!) {{ node(id: $id) {{ id }} nodes(ids: [$id]) {{ id }} by: {by} {{ id }} }}"), json!({ "id": id })).await;
+        let answer = manager
+            .graphql(
+                &format!("query($id: ID!) {{ node(id: $id) {{ id }} nodes(ids: [$id]) {{ id }} by: {by} {{ id }} }}"),
+                json!({ "id": id }),
+            )
+            .await;
         for pointer in ["/node", "/nodes/0", "/by"] {
             assert_eq!(answer.data(pointer).is_object(), visible, "{pointer} of {email}, {id}");
         }
-        let by_email = manager.graphql("query($email: String!) { user(by: {email: $email}) { id } }", json!({ "email": email })).await;
+        let by_email = manager
+            .graphql("query($email: String!) { user(by: {email: $email}) { id } }", json!({ "email": email }))
+            .await;
         assert_eq!(by_email.data("/user").is_object(), people.contains(&email.as_str()), "{email}");
     }
     let hotel = manager.query("{ node(id: \"hotel:hotel-002\") { id } own: node(id: \"hotel:hotel-001\") { id ... on Hotel { pmsConfig } } }").await;
@@ -167,8 +199,12 @@ async fn with_no_principal_set_every_table_reads_empty() {
             }
         }
     }
-    let open = app.count("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
-        AND relname <> '_sqlx_migrations' AND NOT (relrowsecurity AND relforcerowsecurity)").await;
+    let open = app
+        .count(
+            "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+        AND relname <> '_sqlx_migrations' AND NOT (relrowsecurity AND relforcerowsecurity)",
+        )
+        .await;
     assert_eq!(open, 0, "every table forces its policies");
 }
 
@@ -199,9 +235,13 @@ async fn the_application_role_owns_nothing_and_bypasses_nothing() {
         assert!(connection.execute(forbidden).await.is_err(), "{forbidden}");
     }
     // A user's principal changes nobody else.
-    let user = "SELECT set_config('app.principal', 'user', false),
-        set_config('app.user_id', (SELECT id::text FROM users WHERE email = 'manager@hotel1.com'), false)";
-    connection.execute(user).await.expect("settings");
+    let manager: String = sqlx::query_scalar("SELECT id::text FROM users WHERE email = 'manager@hotel1.com'")
+        .fetch_one(&database.superuser)
+        .await
+        .expect("the manager");
+    let user =
+        format!("SELECT set_config('app.principal', 'user', false), set_config('app.user_id', '{manager}', false)");
+    connection.execute(AssertSqlSafe(user)).await.expect("settings");
     for (statement, rows) in [
         ("UPDATE users SET first_name = 'x'", 1),
         ("UPDATE hotels SET name = 'x'", 0),

@@ -44,7 +44,23 @@ async fn anyone_can_check_an_access_token_by_the_published_keys() {
         let claims = decode::<Value>(&token, &key, &validation).expect("the signature holds").claims;
 
         let names: Vec<_> = claims.as_object().expect("claims").keys().map(String::as_str).collect();
-        assert_eq!(names, ["aud", "exp", "hotel_ids", "hotel_scope", "iat", "iss", "jti", "nbf", "permissions", "roles", "sid", "sub"]);
+        assert_eq!(
+            names,
+            [
+                "aud",
+                "exp",
+                "hotel_ids",
+                "hotel_scope",
+                "iat",
+                "iss",
+                "jti",
+                "nbf",
+                "permissions",
+                "roles",
+                "sid",
+                "sub"
+            ]
+        );
         assert_eq!(claims["roles"], json!(["HOTEL_STAFF"]));
         assert_eq!(claims["permissions"], json!(["call:start", "call:view", "hotel:view"]));
         assert_eq!((&claims["hotel_scope"], &claims["hotel_ids"]), (&json!("ASSIGNED"), &json!(["hotel-001"])));
@@ -116,18 +132,28 @@ async fn no_other_token_is_believed() {
     let sign = |changes: Value| {
         let mut claims = claims.clone();
         for (name, value) in changes.as_object().expect("claims") {
-            if value.is_null() { claims.as_object_mut().expect("claims").remove(name); } else { claims[name] = value.clone(); }
+            if value.is_null() {
+                claims.as_object_mut().expect("claims").remove(name);
+            } else {
+                claims[name] = value.clone();
+            }
         }
         encode(&header(Algorithm::EdDSA, "at+jwt", kid.as_deref()), &claims, &ours).expect("a token")
     };
-    assert!(app.anonymous().with_token(&sign(json!({}))).is_signed_in().await, "what follows fails for what it changes");
+    assert!(
+        app.anonymous().with_token(&sign(json!({}))).is_signed_in().await,
+        "what follows fails for what it changes"
+    );
 
-    let published = app.anonymous().get("/.well-known/jwks.json").await.body["keys"][0]["x"].as_str().expect("x").to_owned();
+    let published =
+        app.anonymous().get("/.well-known/jwks.json").await.body["keys"][0]["x"].as_str().expect("x").to_owned();
     let hmac = |secret: &[u8]| {
-        encode(&header(Algorithm::HS256, "at+jwt", kid.as_deref()), &claims, &EncodingKey::from_secret(secret)).expect("a token")
+        encode(&header(Algorithm::HS256, "at+jwt", kid.as_deref()), &claims, &EncodingKey::from_secret(secret))
+            .expect("a token")
     };
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let unsigned = |alg: &str| format!("{}.{}.", part(&json!({"alg": alg, "typ": "at+jwt", "kid": kid})), part(&claims));
+    let unsigned =
+        |alg: &str| format!("{}.{}.", part(&json!({"alg": alg, "typ": "at+jwt", "kid": kid})), part(&claims));
     let foreign_key = EncodingKey::from_ed_pem(&{
         let pair = aws_lc_rs::signature::Ed25519KeyPair::generate().expect("a key");
         pem::encode(&pem::Pem::new("PRIVATE KEY", pair.to_pkcs8v1().expect("PKCS#8").as_ref())).into_bytes()
@@ -169,14 +195,14 @@ async fn no_other_token_is_believed() {
     ];
     for token in &hostile {
         let answer = app.anonymous().with_token(token).query("{ me { id } }").await;
-        assert_eq!((answer.status.as_u16(), answer.code()), (401, "UNAUTHENTICATED"), "{:.60}", token);
+        assert_eq!((answer.status.as_u16(), answer.code()), (401, "UNAUTHENTICATED"), "{token:.60}");
         assert!(answer.headers.contains_key("www-authenticate"));
         let answer = app.anonymous().with_token(token).get("/auth/me").await;
-        assert_eq!(answer.status, 401, "{:.60}", token);
+        assert_eq!(answer.status, 401, "{token:.60}");
     }
     for token in hostile.iter().chain([&token]).filter(|token| **token != client.refresh_token) {
         let refused = app.anonymous().try_refresh(token).await;
-        assert_eq!(refused.data("/refresh/errors/0/code"), "INVALID_TOKEN", "{:.60}", token);
+        assert_eq!(refused.data("/refresh/errors/0/code"), "INVALID_TOKEN", "{token:.60}");
     }
     let basic = app.anonymous().with_header("authorization", "Basic YWRtaW46YWRtaW4=").query("{ me { id } }").await;
     assert_eq!(basic.status, 401);

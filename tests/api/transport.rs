@@ -8,7 +8,8 @@ use super::support::{Answer, Client, Setup, TestApp};
 const RESPONSE_JSON: &str = "application/graphql-response+json";
 
 async fn post(client: &Client, content_type: &str, body: impl Into<reqwest::Body>) -> Answer {
-    let request = client.http.post(client.url("/graphql")).header(ACCEPT, RESPONSE_JSON).header(CONTENT_TYPE, content_type);
+    let request =
+        client.http.post(client.url("/graphql")).header(ACCEPT, RESPONSE_JSON).header(CONTENT_TYPE, content_type);
     client.send(request.body(body)).await
 }
 
@@ -23,7 +24,8 @@ async fn the_media_type_follows_accept_and_the_status_the_media_type() {
         ("application/json;q=0.5, application/graphql-response+json;q=0.1", "application/json", 200),
     ] {
         for (query, expected) in [("{ __typename }", 200), ("{ nonsense }", invalid), ("{ unclosed", invalid)] {
-            let request = client.http.post(client.url("/graphql")).header(ACCEPT, accept).json(&json!({ "query": query }));
+            let request =
+                client.http.post(client.url("/graphql")).header(ACCEPT, accept).json(&json!({ "query": query }));
             let answer = client.send(request).await;
             assert_eq!(answer.status, expected, "{accept}: {query}");
             assert_eq!(answer.headers[CONTENT_TYPE], format!("{media_type}; charset=utf-8"));
@@ -34,7 +36,11 @@ async fn the_media_type_follows_accept_and_the_status_the_media_type() {
             }
         }
     }
-    let request = client.http.post(client.url("/graphql")).header(ACCEPT, "image/png").json(&json!({ "query": "{ __typename }" }));
+    let request = client
+        .http
+        .post(client.url("/graphql"))
+        .header(ACCEPT, "image/png")
+        .json(&json!({ "query": "{ __typename }" }));
     assert_eq!(client.send(request).await.status, 406);
 }
 
@@ -48,7 +54,8 @@ async fn get_is_for_queries_alone() {
     assert_eq!(get(&[("query", "{ __typename }")]).await.data("/__typename"), "Query");
     let named = "query A { __typename } query B($x: ID!) { node(id: $x) { id } }";
     assert_eq!(get(&[("query", named), ("operationName", "A")]).await.data("/__typename"), "Query");
-    let with_variables = get(&[("query", named), ("operationName", "B"), ("variables", "{\"x\": \"hotel:hotel-001\"}")]).await;
+    let with_variables =
+        get(&[("query", named), ("operationName", "B"), ("variables", "{\"x\": \"hotel:hotel-001\"}")]).await;
     assert_eq!(with_variables.code(), "UNAUTHENTICATED");
     let login = "mutation { login(input: {email: \"manager@hotel1.com\", password: \"manager123\"}) { user { id } } }";
     let refused = get(&[("query", login)]).await;
@@ -71,16 +78,35 @@ async fn bodies_that_are_no_graphql_request_are_refused_in_graphqls_own_shape() 
     let good = "{\"query\": \"{ __typename }\"}";
     assert_eq!(post(&client, "application/json", good).await.status, 200);
     assert_eq!(post(&client, "application/json; charset=UTF-8", good).await.status, 200);
-    for content_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json; charset=latin1"] {
+    for content_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/json; charset=latin1",
+    ] {
         let answer = post(&client, content_type, good).await;
         assert_eq!((answer.status.as_u16(), answer.code()), (415, "BAD_USER_INPUT"), "{content_type}");
     }
-    let deep = format!("{{\"query\": \"{{ __typename }}\", \"variables\": {{\"a\": {}{}}}}}", "[".repeat(5000), "]".repeat(5000));
+    let deep = format!(
+        "{{\"query\": \"{{ __typename }}\", \"variables\": {{\"a\": {}{}}}}}",
+        "[".repeat(5000),
+        "]".repeat(5000)
+    );
     for body in [
-        "", "{", "7", "null", "\"query\"", "{}", "{\"query\": 7}", "{\"query\": null}",
-        "[{\"query\": \"{ __typename }\"}]", "[]",
-        "{\"query\": \"{ __typename }\", \"variables\": [1]}", "{\"query\": \"{ __typename }\", \"variables\": \"x\"}",
-        "{\"query\": \"{ __typename }\", \"operationName\": 7}", "{\"query\": \"{ __typename }\", \"extensions\": 7}",
+        "",
+        "{",
+        "7",
+        "null",
+        "\"query\"",
+        "{}",
+        "{\"query\": 7}",
+        "{\"query\": null}",
+        "[{\"query\": \"{ __typename }\"}]",
+        "[]",
+        "{\"query\": \"{ __typename }\", \"variables\": [1]}",
+        "{\"query\": \"{ __typename }\", \"variables\": \"x\"}",
+        "{\"query\": \"{ __typename }\", \"operationName\": 7}",
+        "{\"query\": \"{ __typename }\", \"extensions\": 7}",
         deep.as_str(),
     ] {
         let answer = post(&client, "application/json", body.to_owned()).await;
@@ -97,10 +123,12 @@ async fn documents_that_must_not_run_do_not() {
     let app = TestApp::start().await;
     let admin = app.admin().await;
     let nested = format!("{{ node(id: {}1{}) {{ id }} }}", "[".repeat(2000), "]".repeat(2000));
-    let fragments: String = (0..30).map(|n| format!("fragment F{n} on User {{ ...F{} ...F{} }} ", n + 1, n + 1)).collect();
+    let fragments: String =
+        (0..30).map(|n| format!("fragment F{n} on User {{ ...F{} ...F{} }} ", n + 1, n + 1)).collect();
     let bomb = format!("{{ me {{ ...F0 }} }} {fragments} fragment F30 on User {{ id }}");
     let tokens = format!("{{ {} }}", "__typename ".repeat(20_000));
-    let rows = "{ users(first: 100) { nodes { hotels(first: 100) { nodes { users(first: 100) { nodes { id } } } } } } }";
+    let rows =
+        "{ users(first: 100) { nodes { hotels(first: 100) { nodes { users(first: 100) { nodes { id } } } } } } }";
     for query in [nested.as_str(), &bomb, &tokens, rows] {
         let answer = admin.query(query).await;
         assert_eq!((answer.status.as_u16(), answer.code()), (400, "QUERY_TOO_COMPLEX"), "{query:.60}");
@@ -143,11 +171,17 @@ async fn a_request_keeps_its_id_if_it_is_one() {
 async fn a_browser_gets_the_explorer_and_nothing_from_elsewhere() {
     let app = TestApp::start().await;
     let client = app.anonymous();
-    let page = client.send(client.http.get(client.url("/graphql")).header(ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8")).await;
+    let page = client
+        .send(client.http.get(client.url("/graphql")).header(ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8"))
+        .await;
     assert_eq!(page.status, 200);
     assert!(page.headers["content-type"].to_str().expect("text").starts_with("text/html"));
     let policy = page.headers["content-security-policy"].to_str().expect("text");
-    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"));
+    assert!(
+        policy.contains("default-src 'none'")
+            && policy.contains("frame-ancestors 'none'")
+            && !policy.contains("unsafe")
+    );
     let html = page.body.as_str().expect("a page");
     assert!(!html.contains("http://") && !html.contains("https://"), "no other host");
     for asset in ["/graphql/explorer.js", "/graphql/explorer.css"] {

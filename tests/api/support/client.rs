@@ -120,8 +120,9 @@ impl Client {
     #[track_caller]
     fn take_tokens(mut self, answer: &Answer, pointer: &str) -> Self {
         let tokens = answer.data(pointer);
-        self.access_token = Some(tokens["accessToken"].as_str().unwrap_or_else(|| panic!("{}", answer.body)).to_owned());
-        self.refresh_token = tokens["refreshToken"].as_str().expect("a token").to_owned();
+        self.access_token =
+            Some(tokens["accessToken"].as_str().unwrap_or_else(|| panic!("{}", answer.body)).to_owned());
+        tokens["refreshToken"].as_str().expect("a token").clone_into(&mut self.refresh_token);
         self
     }
 

@@ -8,7 +8,7 @@ mod server;
 mod world;
 
 pub use client::{Answer, Client};
-pub use postgres::{TestDatabase, connect_as, cluster_folder};
+pub use postgres::{TestDatabase, cluster_folder, connect_as};
 pub use proxy::Proxy;
 pub use server::{Setup, TestApp};
 pub use world::PASSWORD;

@@ -46,21 +46,21 @@ async fn start() -> Cluster {
     let name = format!("voicehive-tests-{}", std::process::id());
     let beside = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
     // PostgreSQL runs as another user where we are root, and may not reach a checkout in a closed folder.
-    let (embedded, folder) = match Embedded::start(&DataDir::Given(beside.clone())).await {
-        Ok(embedded) => (embedded, beside),
-        Err(_) => {
-            let _ = std::fs::remove_dir_all(&beside);
-            let elsewhere = std::env::temp_dir().join(&name);
-            let embedded = Embedded::start(&DataDir::Given(elsewhere.clone())).await.expect("PostgreSQL starts");
-            (embedded, elsewhere)
-        }
+    let (embedded, folder) = if let Ok(embedded) = Embedded::start(&DataDir::Given(beside.clone())).await {
+        (embedded, beside)
+    } else {
+        let _ = std::fs::remove_dir_all(&beside);
+        let elsewhere = std::env::temp_dir().join(&name);
+        let embedded = Embedded::start(&DataDir::Given(elsewhere.clone())).await.expect("PostgreSQL starts");
+        (embedded, elsewhere)
     };
     let options = embedded.connect_options();
     let watchdog = watch(&folder);
     // It supervises its PostgreSQL until the process ends; the watchdog does the stopping.
     std::mem::forget(embedded);
 
-    let mut superuser = PgConnection::connect_with(&options.clone().username("postgres").database("postgres")).await.expect("connect");
+    let mut superuser =
+        PgConnection::connect_with(&options.clone().username("postgres").database("postgres")).await.expect("connect");
     // Nothing here needs to outlive a power cut.
     for setting in ["fsync = off", "synchronous_commit = off", "full_page_writes = off", "max_wal_size = '4GB'"] {
         superuser.execute(AssertSqlSafe(format!("ALTER SYSTEM SET {setting}"))).await.expect("settings");
@@ -126,8 +126,9 @@ impl TestDatabase {
     async fn create_from(template: &str) -> Self {
         let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let options = &cluster().options;
-        let mut postgres =
-            PgConnection::connect_with(&options.clone().username("postgres").database("postgres")).await.expect("connect");
+        let mut postgres = PgConnection::connect_with(&options.clone().username("postgres").database("postgres"))
+            .await
+            .expect("connect");
         postgres
             .execute(AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE {template} OWNER voicehive")))
             .await

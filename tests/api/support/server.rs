@@ -26,7 +26,7 @@ pub fn pool_settings() -> PoolSettings {
         overflow: 5,
         timeout: Duration::from_secs(30),
         request_timeout: Duration::from_secs(3),
-        recycle: Duration::from_secs(3600),
+        recycle: Duration::from_hours(1),
         statement_timeout: Duration::from_secs(30),
     }
 }
@@ -34,17 +34,17 @@ pub fn pool_settings() -> PoolSettings {
 /// As the defaults, but for a client address that may fail often: all tests come from one.
 pub fn identity_settings(folder: &Path) -> Settings {
     Settings {
-        access_token_lifetime: Duration::from_secs(900),
-        session_lifetime: Duration::from_secs(7 * 86_400),
-        remember_me_lifetime: Duration::from_secs(30 * 86_400),
-        session_retention: Duration::from_secs(90 * 86_400),
-        lockout: Lockout { threshold: 5, duration: Duration::from_secs(900), failures_per_address: 1000 },
+        access_token_lifetime: Duration::from_mins(15),
+        session_lifetime: Duration::from_hours(168),
+        remember_me_lifetime: Duration::from_hours(720),
+        session_retention: Duration::from_hours(2160),
+        lockout: Lockout { threshold: 5, duration: Duration::from_mins(15), failures_per_address: 1000 },
         hashing: HashingSettings {
             memory_kib: 19_456,
             iterations: 2,
             parallelism: 1,
             workers: 2,
-            queue_timeout: Duration::from_secs(60),
+            queue_timeout: Duration::from_mins(1),
         },
         enforce_password_change: false,
         issuer: "voicehive-identity".to_owned(),

@@ -50,7 +50,9 @@ impl TestApp {
     }
 
     pub async fn hotel(&self, id: &str, name: &str) {
-        let sql = format!("INSERT INTO hotels (id, name, country, city, brand, pms_type) VALUES ('{id}', '{name}', 'FR', 'Lyon', 'Azur', 'mews')");
+        let sql = format!(
+            "INSERT INTO hotels (id, name, country, city, brand, pms_type) VALUES ('{id}', '{name}', 'FR', 'Lyon', 'Azur', 'mews')"
+        );
         self.sql(&sql).await;
     }
 }
