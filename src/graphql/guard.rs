@@ -18,6 +18,8 @@ use super::errors::code;
 
 /// Brackets of all kinds that may stand open at once.
 const MAX_BRACKETS: usize = 100;
+/// Directives in one document: the library counts them for each field alone.
+const MAX_DIRECTIVES: usize = 100;
 const MAX_MUTATIONS: usize = 10;
 /// Mutations of which one request may hold one.
 const AUTHENTICATION: [&str; 4] = ["login", "refresh", "logout", "changePassword"];
@@ -105,11 +107,11 @@ pub fn guard(
     Ok(Guarded { document, is_mutation, signs_in })
 }
 
-/// One pass over the bytes: how many tokens, and how deep the brackets. Strings and comments are passed over.
+/// One pass over the bytes: how many tokens and directives, and how deep the brackets. Strings and comments are passed over.
 fn scan(query: &str, max_tokens: usize) -> Result<(), Refused> {
     let bytes = query.as_bytes();
     let at = |index: usize| bytes.get(index).copied();
-    let (mut index, mut tokens, mut depth) = (0, 0_usize, 0_usize);
+    let (mut index, mut tokens, mut depth, mut directives) = (0, 0_usize, 0_usize, 0_usize);
     while let Some(byte) = at(index) {
         let start = index;
         index += 1;
@@ -129,6 +131,12 @@ fn scan(query: &str, max_tokens: usize) -> Result<(), Refused> {
                 }
             }
             b'}' | b']' | b')' => depth = depth.saturating_sub(1),
+            b'@' => {
+                directives += 1;
+                if directives > MAX_DIRECTIVES {
+                    return Err(too_complex(format!("the document has more than {MAX_DIRECTIVES} directives")));
+                }
+            }
             _ if is_word(byte) => {
                 while at(index).is_some_and(is_word) {
                     index += 1;
@@ -322,10 +330,13 @@ mod tests {
         let bomb: String =
             (0..40).map(|n| format!("fragment F{n} on User {{ ...F{} ...F{} }}", n + 1, n + 1)).collect();
         let bomb = format!("{{ me {{ ...F0 }} }} {bomb} fragment F40 on User {{ id }}");
+        let directives = format!("{{ ... {} {{ me {{ id }} }} }}", "@include(if: true)".repeat(101));
         let rows = "{ users(first: 100) { nodes { hotels(first: 100) { nodes { id name } } } } }";
         let overflow = format!("{}id{}", "{ users(first: 100) { nodes ".repeat(6), "} }".repeat(6))
             .replace("nodes id", "nodes { id }");
-        for query in [&nested_lists, &nested_objects, &unclosed, &many_tokens, &deep, &bomb, rows, &overflow] {
+        for query in
+            [&nested_lists, &nested_objects, &unclosed, &many_tokens, &deep, &bomb, &directives, rows, &overflow]
+        {
             assert_eq!(refusal(query), code::QUERY_TOO_COMPLEX, "{query:.80}");
         }
     }

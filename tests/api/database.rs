@@ -142,6 +142,14 @@ async fn named_indexes_are_there() {
 }
 
 #[tokio::test]
+async fn what_is_written_often_stands_in_no_index() {
+    let app = TestApp::start().await;
+    let indexed = "SELECT count(*) FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey)
+                    WHERE attname IN ('accessed_at', 'last_used_at')";
+    assert_eq!(app.count(indexed).await, 0);
+}
+
+#[tokio::test]
 async fn a_slow_head_is_cut_off_and_a_stop_lets_requests_finish() {
     let app = TestApp::start().await;
     let mut slow = TcpStream::connect(app.address).await.expect("connects");

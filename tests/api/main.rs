@@ -2,6 +2,7 @@
 //! what they need.
 
 mod database;
+mod examples;
 mod health;
 mod lockout;
 mod passwords;

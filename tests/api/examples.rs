@@ -1,0 +1,34 @@
+//! The examples for front ends run as they are.
+
+use std::process::{Command, Output};
+
+use super::support::TestApp;
+
+async fn run(app: &TestApp, program: &str, file: &str) -> Option<Output> {
+    let path = format!("{}/frontend-examples/{file}", env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(program);
+    command.arg(path).env("VOICEHIVE_URL", format!("http://{}", app.address));
+    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("runs");
+    match output {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        output => Some(output.expect("runs")),
+    }
+}
+
+#[tokio::test]
+async fn examples_page_through_the_users() {
+    let app = TestApp::start().await;
+    for (program, file, needs) in [("sh", "curl/list-users.sh", "curl"), ("node", "fetch/session.mjs", "node")] {
+        if Command::new(needs).arg("--version").output().is_err() {
+            println!("{file} was not run: this machine has no {needs}");
+            continue;
+        }
+        let output = run(&app, program, file).await.expect("the program is there");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{file}: {output:?}");
+        for email in ["admin@voicehive-hotels.eu", "operator@voicehive-hotels.eu", "manager@hotel1.com"] {
+            assert!(text.contains(email), "{file}: {text}");
+        }
+    }
+    assert_eq!(app.count("SELECT count(*) FROM user_sessions WHERE active").await, 0, "they signed out");
+}
