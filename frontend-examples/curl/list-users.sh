@@ -1,5 +1,5 @@
 #!/bin/sh
-# Signs in, pages through all users with their roles and hotels, signs out. Needs curl and sed.
+# Signs in, pages through all users with their roles, signs out. Needs curl and sed.
 set -eu
 url=${VOICEHIVE_URL:-http://127.0.0.1:8000}/graphql
 email=${VOICEHIVE_EMAIL:-admin@voicehive-hotels.eu}
@@ -20,8 +20,7 @@ token=$(send '' 'mutation($input: LoginInput!) { login(input: $input) { tokens {
 
 after=null
 while :; do
-    page=$(send "$token" 'query($after: String) { users(first: 2, after: $after) {
-        nodes { email roles { name } hotels(first: 5) { nodes { name } } } pageInfo { hasNextPage endCursor } } }' \
+    page=$(send "$token" 'query($after: String) { users(first: 2, after: $after) { nodes { email roles { name } } pageInfo { hasNextPage endCursor } } }' \
         "{\"after\": $after}")
     echo "$page"
     case $page in *'"hasNextPage":true'*) after="\"$(echo "$page" | field endCursor)\"" ;; *) break ;; esac
