@@ -1,5 +1,6 @@
 //! `voicehive database health`: whether the server would get a connection, and to what.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -33,13 +34,12 @@ pub async fn health(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
         return Err(anyhow!(error).context(format!("the {kind} database {name} at {place} does not answer")));
     }
     tracing::info!("database_connection_test_passed");
-    if as_json {
-        println!(
-            "{}",
-            json!({ "status": "healthy", "kind": kind, "database": name, "place": place, "milliseconds": milliseconds })
-        );
+    let told = if as_json {
+        json!({ "status": "healthy", "kind": kind, "database": name, "place": place, "milliseconds": milliseconds })
+            .to_string()
     } else {
-        println!("The {kind} database {name} at {place} is healthy: connected and answered in {milliseconds} ms.");
-    }
+        format!("The {kind} database {name} at {place} is healthy: connected and answered in {milliseconds} ms.")
+    };
+    writeln!(std::io::stdout(), "{told}")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! `voicehive serve`: brings up the database where it is ours, migrates it, and serves until told to stop.
 
-use std::io::ErrorKind;
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -113,13 +114,14 @@ fn stop_on_signal() -> anyhow::Result<CancellationToken> {
     Ok(stop)
 }
 
-/// For the person who started it. Programs read the log on standard error.
+/// For the person who started it; programs read the log on standard error. Nobody need be there to read it.
 fn announce(address: SocketAddr, explorer: bool, demo_users: bool) {
-    println!("VoiceHive Identity serves at http://{address}");
+    let mut text = format!("VoiceHive Identity serves at http://{address}\n");
     if explorer {
-        println!("  explorer      http://{address}/graphql (open it in a browser)");
+        let _ = writeln!(text, "  explorer      http://{address}/graphql (open it in a browser)");
     }
     if demo_users {
-        println!("  demo sign-in  admin@voicehive-hotels.eu / admin123");
+        text.push_str("  demo sign-in  admin@voicehive-hotels.eu / admin123\n");
     }
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }

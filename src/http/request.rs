@@ -38,7 +38,7 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
     let client = client_of(&request, &app.options.trusted_proxies);
     let method = method_name(request.method());
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!("request", request_id, method, route);
+    let span = tracing::info_span!("request", request_id, method, route, user_id = tracing::field::Empty);
     request.extensions_mut().insert(About { request_id: request_id.clone(), client });
 
     let running = tokio::spawn(next.run(request).instrument(span.clone()));

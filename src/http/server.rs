@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -14,10 +14,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+/// How long connections that wait to be taken are still taken after the server was told to stop.
+const BACKLOG_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How connections are treated.
 #[derive(Clone, Copy, Debug)]
@@ -37,21 +40,7 @@ pub async fn serve(listener: TcpListener, router: Router, settings: ServerSettin
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout).keep_alive(true);
 
-    loop {
-        let Ok(place) = places.clone().acquire_owned().await else { break };
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, or the client is gone again: neither is a reason to stop serving.
-                tracing::warn!(%error, "connection_not_accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
+    let take = |stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit| {
         // Answers are small and whole: waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
         let router = router.clone();
@@ -62,6 +51,28 @@ pub async fn serve(listener: TcpListener, router: Router, settings: ServerSettin
             let _ = connection.await;
             drop(place);
         });
+    };
+    let next = async || {
+        let place = places.clone().acquire_owned().await;
+        (listener.accept().await, place)
+    };
+    loop {
+        match tokio::select! { () = stop.cancelled() => break, next = next() => next } {
+            (Ok((stream, peer)), Ok(place)) => take(stream, peer, place),
+            (Err(error), _) => {
+                // Out of file descriptors, or the client is gone again: neither is a reason to stop serving.
+                tracing::warn!(%error, "connection_not_accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            (_, Err(_)) => break,
+        }
+    }
+    // Clients whose connection was made but not yet taken are served, too.
+    let until = Instant::now() + BACKLOG_TIMEOUT;
+    while Instant::now() < until
+        && let Ok((Ok((stream, peer)), Ok(place))) = tokio::time::timeout(Duration::from_millis(20), next()).await
+    {
+        take(stream, peer, place);
     }
     drop(listener);
     if tokio::time::timeout(settings.shutdown_timeout, connections.shutdown()).await.is_err() {

@@ -216,11 +216,14 @@ impl Identity {
         {
             return Err(Refusal::locked(Duration::from_secs(seconds_until(until, now))).into());
         }
-        if !users::record_sign_in(&mut transaction, account, new_hash.as_deref(), now).await? {
+        // A known device gets in past a lock that others brought about; for them it stays.
+        let lift_lock = standing.known_device.is_none() || standing.email.locked_until.is_none();
+        if !users::record_sign_in(&mut transaction, account, new_hash.as_deref(), lift_lock, now).await? {
             drop(transaction);
             return Err(self.note_failure(caller, Some(account), counters, standing, "account_closed").await?);
         }
-        failures::clear(&mut transaction, &[counters.email, counters.device]).await?;
+        let over = if lift_lock { &[counters.device, counters.email][..] } else { &[counters.device] };
+        failures::clear(&mut transaction, over).await?;
         let lifetime =
             if sign_in.remember_me { self.settings.remember_me_lifetime } else { self.settings.session_lifetime };
         let session = NewSession {

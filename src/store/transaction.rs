@@ -157,7 +157,8 @@ impl Drop for Transaction {
 /// BEGIN and who asks, in one trip. A simple query takes no parameters, so only a uuid and booleans may stand in it:
 /// their text cannot carry SQL.
 fn begin_statement(scope: &Scope, read_only: bool) -> String {
-    let mode = if read_only { "READ ONLY" } else { "READ WRITE" };
+    // Reads see one moment, however many statements they take.
+    let mode = if read_only { "ISOLATION LEVEL REPEATABLE READ READ ONLY" } else { "READ WRITE" };
     let principal = match (scope.system, scope.user_id) {
         (true, _) => "system",
         (false, Some(_)) => "user",

@@ -373,22 +373,25 @@ pub async fn credentials_by_id(transaction: &mut Transaction, id: Uuid) -> Resul
     .await?)
 }
 
-/// Records a sign-in, and with it the new hash of an old-fashioned one. False where the account was deactivated or its
-/// password changed while the old one was being checked.
+/// Records a sign-in, and with it the new hash of an old-fashioned one; `lift_lock` forgets the failures before it. False
+/// where the account was deactivated or its password changed while the old one was being checked.
 pub async fn record_sign_in(
     transaction: &mut Transaction,
     checked: &Credentials,
     new_hash: Option<&str>,
+    lift_lock: bool,
     now: DateTime<Utc>,
 ) -> Result<bool> {
     let done = sqlx::query!(
-        "UPDATE users SET last_login_at = $3, failed_login_attempts = 0, locked_until = NULL,
-                password_hash = coalesce($4, password_hash)
+        "UPDATE users SET last_login_at = $3, password_hash = coalesce($4, password_hash),
+                failed_login_attempts = CASE WHEN $5 THEN 0 ELSE failed_login_attempts END,
+                locked_until = CASE WHEN $5 THEN NULL ELSE locked_until END
           WHERE id = $1 AND password_hash = $2 AND active AND email_verified",
         checked.user_id,
         checked.password_hash,
         now,
-        new_hash
+        new_hash,
+        lift_lock
     )
     .execute(transaction.statement())
     .await?;

@@ -81,6 +81,7 @@ async fn a_stranger_keeps_nobody_out_of_a_device_they_know() {
     }
     assert_eq!(outcome(&stranger, "someone@h.test", PASSWORD).await.0, "ACCOUNT_LOCKED");
     own.clone().sign_in("someone@h.test", PASSWORD).await;
+    assert_eq!(outcome(&stranger, "someone@h.test", PASSWORD).await.0, "ACCOUNT_LOCKED", "for the stranger it stays");
 
     // The device's own guesses are counted, too.
     for _ in 0..5 {
