@@ -114,3 +114,24 @@ async fn a_restart_of_the_database_costs_no_later_request() {
         }
     }
 }
+
+#[tokio::test]
+async fn nothing_of_an_internal_error_reaches_the_client() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    app.sql("ALTER TABLE users RENAME COLUMN mfa_enabled TO renamed").await;
+    app.sql("ALTER TABLE user_sessions RENAME COLUMN user_agent TO renamed").await;
+    let answer = admin.query("{ me { id } users { nodes { email } } }").await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (500, "INTERNAL"), "{}", answer.body);
+    assert!(answer.body["data"].is_null());
+    let rest =
+        app.anonymous().post("/auth/login", json!({ "email": "manager@hotel1.com", "password": "manager123" })).await;
+    assert_eq!((rest.status.as_u16(), &rest.body), (500, &json!({ "detail": "Internal server error" })));
+    for text in [answer.body.to_string(), rest.body.to_string()] {
+        for internal in ["column", "mfa_enabled", "user_agent", "SELECT", "sqlx", "PgDatabaseError"] {
+            assert!(!text.contains(internal), "{text}");
+        }
+    }
+    app.sql("ALTER TABLE users RENAME COLUMN renamed TO mfa_enabled").await;
+    assert!(admin.is_signed_in().await, "the next request is answered");
+}
