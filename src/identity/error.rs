@@ -37,7 +37,7 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Unavailable(_) => Self::Unavailable(Some(error)),
-            other => Self::Internal(other.to_string()),
+            store::Error::Refused(_) => Self::Internal(error.to_string()),
         }
     }
 }

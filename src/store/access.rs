@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::users::HotelScope;
-use super::{Error, Result, Transaction};
+use super::{Result, Transaction};
 
 /// A session that is going, and what its user holds.
 #[derive(Clone, Debug)]
@@ -25,26 +25,12 @@ pub struct SessionAccess {
     pub hotels: Vec<String>,
 }
 
-struct Row {
-    session_id: Uuid,
-    session_created_at: DateTime<Utc>,
-    session_accessed_at: DateTime<Utc>,
-    session_expires_at: DateTime<Utc>,
-    user_id: Uuid,
-    email: String,
-    must_change_password: bool,
-    hotel_scope: String,
-    roles: Vec<String>,
-    permissions: Vec<String>,
-    hotels: Vec<String>,
-}
-
 /// The session with this id, if it has neither ended nor expired and its user is active.
 pub async fn of_session(transaction: &mut Transaction, id: Uuid, now: DateTime<Utc>) -> Result<Option<SessionAccess>> {
-    let row = sqlx::query_as!(
-        Row,
+    Ok(sqlx::query_as!(
+        SessionAccess,
         r#"SELECT s.id AS session_id, s.created_at AS session_created_at, s.accessed_at AS session_accessed_at,
-                  s.expires_at AS session_expires_at, u.id AS user_id, u.email, u.must_change_password, u.hotel_scope,
+                  s.expires_at AS session_expires_at, u.id AS user_id, u.email, u.must_change_password, u.hotel_scope AS "hotel_scope: HotelScope",
                   ARRAY(SELECT r.name FROM user_roles held JOIN roles r ON r.id = held.role_id
                          WHERE held.user_id = u.id AND r.active ORDER BY r.name) AS "roles!",
                   ARRAY(SELECT DISTINCT granted FROM user_roles held JOIN roles r ON r.id = held.role_id,
@@ -58,32 +44,5 @@ pub async fn of_session(transaction: &mut Transaction, id: Uuid, now: DateTime<U
         now
     )
     .fetch_optional(transaction.statement())
-    .await?;
-    row.map(SessionAccess::try_from).transpose()
-}
-
-impl TryFrom<Row> for SessionAccess {
-    type Error = Error;
-
-    fn try_from(row: Row) -> Result<Self> {
-        Ok(Self {
-            session_id: row.session_id,
-            session_created_at: row.session_created_at,
-            session_accessed_at: row.session_accessed_at,
-            session_expires_at: row.session_expires_at,
-            user_id: row.user_id,
-            email: row.email,
-            must_change_password: row.must_change_password,
-            hotel_scope: match row.hotel_scope.as_str() {
-                "ALL" => HotelScope::All,
-                "ASSIGNED" => HotelScope::Assigned,
-                _ => {
-                    return Err(Error::Inconsistent { table: "users", column: "hotel_scope", found: row.hotel_scope });
-                }
-            },
-            roles: row.roles,
-            permissions: row.permissions,
-            hotels: row.hotels,
-        })
-    }
+    .await?)
 }

@@ -26,9 +26,6 @@ pub enum Error {
     /// No connection, or none free in time: the same request can succeed a moment later.
     #[error("the database cannot be reached: {0}")]
     Unavailable(#[source] sqlx::Error),
-    /// A row breaks a rule that the tables should have kept.
-    #[error("{table}.{column} holds {found:?}, which is none of the values it may hold")]
-    Inconsistent { table: &'static str, column: &'static str, found: String },
     /// Anything else: a defect here, or a schema that was changed by hand.
     #[error("the database refused a statement: {0}")]
     Refused(#[source] sqlx::Error),
