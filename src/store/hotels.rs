@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::page::{Page, PageRequest, contains_pattern, pages_by_parent, push_after, reads_descending};
+use super::page::{Page, PageRequest, pages_by_parent, push_after, push_contains, reads_descending};
 use super::{Result, Transaction};
 
 /// A tenant.
@@ -42,10 +42,8 @@ pub struct HotelFilter {
 
 fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &HotelFilter) {
     if let Some(search) = &filter.search {
-        query.push(
-            " AND lower(h.id || ' ' || h.name || ' ' || coalesce(h.brand, '') || ' ' || coalesce(h.city, '')) LIKE ",
-        );
-        query.push_bind(contains_pattern(search));
+        query.push(" AND lower(h.id || ' ' || h.name || ' ' || coalesce(h.brand, '') || ' ' || coalesce(h.city, ''))");
+        push_contains(query, search);
     }
     if let Some(active) = filter.active {
         query.push(" AND h.active = ").push_bind(active);

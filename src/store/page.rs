@@ -73,11 +73,16 @@ pub(super) fn push_after<V>(
     query.push(")");
 }
 
-/// The pattern for a LIKE that finds `text` anywhere, its own wildcards taken literally.
-pub(super) fn contains_pattern(text: &str) -> String {
+/// Pushes a LIKE that finds `text` anywhere, its own wildcards taken literally. Lower case is PostgreSQL's on both sides:
+/// its idea of letters depends on the database's locale, and ours does not.
+pub(super) fn push_contains(query: &mut QueryBuilder<Postgres>, text: &str) {
+    query.push(" LIKE lower(").push_bind(contains_pattern(text)).push(")");
+}
+
+fn contains_pattern(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 2);
     pattern.push('%');
-    for character in text.to_lowercase().chars() {
+    for character in text.chars() {
         if matches!(character, '%' | '_' | '\\') {
             pattern.push('\\');
         }
@@ -111,6 +116,6 @@ mod tests {
 
     #[test]
     fn wildcards_in_a_search_stand_for_themselves() {
-        assert_eq!(contains_pattern(r"50%_\A"), r"%50\%\_\\a%");
+        assert_eq!(contains_pattern(r"50%_\A"), r"%50\%\_\\A%");
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::page::{Page, PageRequest, contains_pattern, push_after, reads_descending};
+use super::page::{Page, PageRequest, push_after, push_contains, reads_descending};
 use super::{Result, Transaction};
 
 /// A named set of permissions. Permissions are sorted.
@@ -36,8 +36,8 @@ pub struct RoleFilter {
 
 fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &RoleFilter) {
     if let Some(search) = &filter.search {
-        query.push(" AND lower(r.name || ' ' || r.display_name || ' ' || coalesce(r.description, '')) LIKE ");
-        query.push_bind(contains_pattern(search));
+        query.push(" AND lower(r.name || ' ' || r.display_name || ' ' || coalesce(r.description, ''))");
+        push_contains(query, search);
     }
     if let Some(active) = filter.active {
         query.push(" AND r.active = ").push_bind(active);

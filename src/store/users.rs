@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::page::{Page, PageRequest, contains_pattern, pages_by_parent, push_after, reads_descending};
+use super::page::{Page, PageRequest, pages_by_parent, push_after, push_contains, reads_descending};
 use super::{Result, Transaction};
 
 /// Which hotels a user or an API key reaches.
@@ -285,7 +285,8 @@ fn push_visible(query: &mut QueryBuilder<Postgres>, transaction: &Transaction) {
 
 fn push_filter(query: &mut QueryBuilder<Postgres>, transaction: &Transaction, filter: &UserFilter) {
     if let Some(search) = &filter.search {
-        query.push(" AND u.search_text LIKE ").push_bind(contains_pattern(search));
+        query.push(" AND u.search_text");
+        push_contains(query, search);
     }
     if let Some(active) = filter.active {
         query.push(" AND u.active = ").push_bind(active);
