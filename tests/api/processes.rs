@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -144,9 +146,10 @@ async fn what_was_acknowledged_survives_being_killed() {
         let mut server = Server::start(&data_dir);
         let mut sign_ins = tokio::task::JoinSet::new();
         let killed = tokio_util::sync::CancellationToken::new();
+        let answered = Arc::new(AtomicUsize::new(0));
         for _ in 0..4 {
             let client = server.client.clone();
-            let killed = killed.clone();
+            let (killed, answered) = (killed.clone(), answered.clone());
             sign_ins.spawn(async move {
                 let mut tokens = Vec::new();
                 loop {
@@ -159,13 +162,17 @@ async fn what_was_acknowledged_survives_being_killed() {
                     };
                     let Ok(answer) = answer.json::<Value>().await else { return tokens };
                     match answer["access_token"].as_str() {
-                        Some(token) => tokens.push(token.to_owned()),
+                        Some(token) => {
+                            tokens.push(token.to_owned());
+                            answered.fetch_add(1, Ordering::Relaxed);
+                        }
                         None => return tokens,
                     }
                 }
             });
         }
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        // In the midst of them.
+        eventually("sign-ins are under way", async || answered.load(Ordering::Relaxed) > 20).await;
         let database = server.database_pid().expect("its database runs");
         if victim != "database" {
             server.signal("KILL");
