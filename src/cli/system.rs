@@ -68,9 +68,9 @@ pub fn pool_settings(config: &Config) -> PoolSettings {
 
 pub fn identity(config: &Config, database: Database) -> anyhow::Result<Arc<Identity>> {
     let (auth, jwt) = (&config.auth, &config.jwt);
-    let signing_key_file: PathBuf = match &jwt.signing_key_file {
-        Some(path) => path.clone(),
-        None => data_dir(config).resolve()?.join("keys").join("signing.pem"),
+    let key_file = |named: &Option<PathBuf>, name: &str| match named {
+        Some(path) => anyhow::Ok(path.clone()),
+        None => Ok(data_dir(config).resolve()?.join("keys").join(name)),
     };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let settings = Settings {
@@ -98,8 +98,11 @@ pub fn identity(config: &Config, database: Database) -> anyhow::Result<Arc<Ident
             JwtAlgorithm::Es256 => Algorithm::Es256,
             JwtAlgorithm::Rs256 => Algorithm::Rs256,
         },
-        signing_key_file,
+        signing_key_file: key_file(&jwt.signing_key_file, "signing.pem")?,
         previous_key_files: jwt.previous_key_files.clone(),
+        audit_retention: config.audit.retention,
+        audit_key_file: key_file(&config.audit.key_file, "audit.key")?,
+        previous_audit_key_files: config.audit.previous_key_files.clone(),
     };
     Ok(Identity::new(database, Clock::default(), settings)?)
 }

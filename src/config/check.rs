@@ -7,15 +7,19 @@ use zeroize::Zeroizing;
 
 use super::tree::Node;
 use super::values::quoted;
-use super::{AdministratorConfig, AuthConfig, Config, DatabaseConfig, Error, Secret};
+use super::{AdministratorConfig, AuditConfig, AuthConfig, Config, DatabaseConfig, Error, Secret};
 
 /// `PostgreSQL` keeps a statement's time-out in milliseconds, in 32 bits.
 const LONGEST_STATEMENT: Duration = Duration::from_millis(i32::MAX as u64);
+
+/// The database refuses to drop anything younger.
+const SHORTEST_RETENTION: Duration = Duration::from_hours(30 * 24);
 
 impl Config {
     pub(super) fn check(&self, tree: &Node) -> Result<(), Error> {
         self.database.check(tree)?;
         self.auth.check(tree)?;
+        self.audit.check(tree)?;
         self.bootstrap.administrator.as_ref().map_or(Ok(()), |administrator| administrator.check(tree))
     }
 }
@@ -69,6 +73,20 @@ impl AuthConfig {
             return refuse(session, "at most", remembered);
         }
         Ok(())
+    }
+}
+
+impl AuditConfig {
+    const RETENTION: &str = "audit.retention";
+
+    fn check(&self, tree: &Node) -> Result<(), Error> {
+        match self.retention {
+            Some(retention) if retention < SHORTEST_RETENTION => {
+                let problem = format!("found {}s, expected at least 30d", retention.as_secs());
+                Err(Error::new(Self::RETENTION, tree.place(Self::RETENTION), problem))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

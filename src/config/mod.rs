@@ -4,6 +4,7 @@
 //! came from, `values` reads single values. Whatever is unknown or wrong stops the start with one line that names it.
 
 mod check;
+mod defaults;
 mod environment;
 mod error;
 #[cfg(test)]
@@ -21,7 +22,7 @@ use serde::Deserialize;
 pub use self::error::Error;
 use self::tree::Node;
 pub use self::values::Secret;
-use self::values::{duration, listen_address, networks, whole, whole_or_none};
+use self::values::{duration, duration_or_none, listen_address, networks, whole, whole_or_none};
 
 /// The file that is read when `VOICEHIVE_CONFIG` names none.
 const DEFAULT_FILE: &str = "voicehive.yaml";
@@ -49,6 +50,8 @@ pub struct Config {
     pub graphql: GraphqlConfig,
     /// The HTTP server.
     pub http: HttpConfig,
+    /// The audit trail.
+    pub audit: AuditConfig,
     /// Logging.
     pub log: LogConfig,
     /// Who exists at the first start.
@@ -246,6 +249,19 @@ pub struct HttpConfig {
     pub shutdown_timeout: Duration,
 }
 
+/// The audit trail.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditConfig {
+    /// How long events are kept, by whole months; at least 30 days. Default: for good.
+    #[serde(deserialize_with = "duration_or_none")]
+    pub retention: Option<Duration>,
+    /// The key of the chain that proves the trail whole. Default: one that the server makes in its data folder.
+    pub key_file: Option<PathBuf>,
+    /// Keys used before, whose seals are still verified. Default: none.
+    pub previous_key_files: Vec<PathBuf>,
+}
+
 /// Logging.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -320,113 +336,4 @@ impl Config {
     pub fn is_external(&self) -> bool {
         self.database.url.is_some() || self.database.host.is_some()
     }
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            listen: "127.0.0.1:8000".to_owned(),
-            data_dir: None,
-            environment: Environment::Development,
-            database: DatabaseConfig::default(),
-            auth: AuthConfig::default(),
-            jwt: JwtConfig::default(),
-            limits: LimitsConfig::default(),
-            graphql: GraphqlConfig::default(),
-            http: HttpConfig::default(),
-            log: LogConfig::default(),
-            bootstrap: BootstrapConfig::default(),
-        }
-    }
-}
-
-impl Default for DatabaseConfig {
-    fn default() -> Self {
-        Self {
-            url: None,
-            host: None,
-            port: 5432,
-            database: "voicehive".to_owned(),
-            username: "voicehive".to_owned(),
-            password: None,
-            ssl_mode: SslMode::Prefer,
-            pool_size: 10,
-            max_overflow: 20,
-            pool_timeout: Duration::from_secs(30),
-            request_timeout: Duration::from_secs(3),
-            recycle: Duration::from_hours(1),
-            statement_timeout: Duration::from_secs(30),
-        }
-    }
-}
-
-impl Default for AuthConfig {
-    fn default() -> Self {
-        Self {
-            access_token_lifetime: Duration::from_mins(15),
-            session_lifetime: days(7),
-            remember_me_lifetime: days(30),
-            lockout: LockoutConfig::default(),
-            hashing: HashingConfig::default(),
-            enforce_password_change: None,
-            session_retention: days(90),
-        }
-    }
-}
-
-impl Default for LockoutConfig {
-    fn default() -> Self {
-        Self { threshold: 5, duration: Duration::from_mins(15) }
-    }
-}
-
-impl Default for HashingConfig {
-    fn default() -> Self {
-        Self { memory_kib: 19_456, iterations: 2, parallelism: 1, workers: None, queue_timeout: Duration::from_secs(5) }
-    }
-}
-
-impl Default for JwtConfig {
-    fn default() -> Self {
-        Self {
-            issuer: "voicehive-identity".to_owned(),
-            audience: "voicehive".to_owned(),
-            algorithm: JwtAlgorithm::EdDsa,
-            signing_key_file: None,
-            previous_key_files: Vec::new(),
-        }
-    }
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        Self { sign_ins_per_address: 300, body_bytes: 1024 * 1024 }
-    }
-}
-
-impl Default for GraphqlConfig {
-    fn default() -> Self {
-        Self { introspection: true, explorer: true, max_depth: 15, max_complexity: 100_000, max_tokens: 10_000 }
-    }
-}
-
-impl Default for HttpConfig {
-    fn default() -> Self {
-        Self {
-            trusted_proxies: Vec::new(),
-            header_timeout: Duration::from_secs(10),
-            max_connections: 4096,
-            shutdown_timeout: Duration::from_secs(30),
-        }
-    }
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { format: LogFormat::Auto, level: "info".to_owned() }
-    }
-}
-
-const fn days(count: u64) -> Duration {
-    Duration::from_hours(24 * count)
 }

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use tempfile::NamedTempFile;
 
+use super::defaults::days;
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../voicehive.example.yaml");
@@ -144,6 +145,9 @@ fn every_key_has_a_variable() {
         ("VOICEHIVE_HTTP__HEADER_TIMEOUT", "19", "header_timeout: 19s"),
         ("VOICEHIVE_HTTP__MAX_CONNECTIONS", "20", "max_connections: 20,"),
         ("VOICEHIVE_HTTP__SHUTDOWN_TIMEOUT", "21", "shutdown_timeout: 21s"),
+        ("VOICEHIVE_AUDIT__RETENTION", "400d", "retention: Some(34560000s)"),
+        ("VOICEHIVE_AUDIT__KEY_FILE", "a.key", r#"key_file: Some("a.key")"#),
+        ("VOICEHIVE_AUDIT__PREVIOUS_KEY_FILES", "b.key", r#"previous_key_files: ["b.key"]"#),
         ("VOICEHIVE_LOG__FORMAT", "json", "format: Json"),
         ("VOICEHIVE_LOG__LEVEL", "info,sqlx=warn", r#"level: "info,sqlx=warn""#),
         ("VOICEHIVE_BOOTSTRAP__DEMO_USERS", "true", "demo_users: Some(true)"),
@@ -198,7 +202,7 @@ fn bytes_that_are_no_text_are_refused_in_our_variables_only() {
 fn unknown_keys_are_refused_at_every_level() {
     let (mut keys, mut sections) = (BTreeSet::new(), BTreeSet::new());
     known("", &mut keys, &mut sections);
-    assert_eq!(sections.len(), 12, "{sections:?}");
+    assert_eq!(sections.len(), 13, "{sections:?}");
     for section in &sections {
         let path: Vec<&str> = section.split('.').filter(|name| !name.is_empty()).chain(["nope"]).collect();
         let key = path.join(".");

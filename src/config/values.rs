@@ -77,6 +77,19 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
     from_text(deserializer, expected, parse_duration)
 }
 
+/// The same where nothing may stand too.
+pub(super) fn duration_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    struct Length(Duration);
+
+    impl<'de> Deserialize<'de> for Length {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            duration(deserializer).map(Self)
+        }
+    }
+
+    Ok(Option::<Length>::deserialize(deserializer)?.map(|Length(length)| length))
+}
+
 fn parse_duration(text: &str) -> Option<Duration> {
     // Far beyond any use, and small enough that no date it is added to overflows.
     const LONGEST: u64 = 3650 * 86_400;

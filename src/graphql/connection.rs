@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::context::RequestContext;
 use super::errors::{GraphqlError, Result};
 use super::loaders::{HotelCount, SessionCount, UserCount};
+use crate::store::audit::events::{AuditEventFilter, EventCursor};
 use crate::store::hotels::HotelFilter;
 use crate::store::page::{Page, PageRequest};
 use crate::store::roles::RoleFilter;
@@ -98,6 +99,16 @@ pub fn read_session_cursor(cursor: &str) -> Option<SessionCursor> {
     (kind == "session").then_some(SessionCursor { created_at, id })
 }
 
+pub fn event_cursor(cursor: &EventCursor) -> String {
+    encode(&("audit", cursor.occurred_at.timestamp_micros(), cursor.id))
+}
+
+pub fn read_event_cursor(cursor: &str) -> Option<EventCursor> {
+    let (kind, micros, id): (String, i64, Uuid) = decode(cursor)?;
+    let occurred_at = DateTime::from_timestamp_micros(micros)?;
+    (kind == "audit").then_some(EventCursor { occurred_at, id })
+}
+
 fn order_name(field: UserOrderField) -> &'static str {
     match field {
         UserOrderField::CreatedAt => "created",
@@ -148,6 +159,7 @@ pub enum TotalCount {
     Hotels(HotelFilter),
     HotelsOfUser(HotelCount),
     Sessions(SessionCount),
+    AuditEvents(AuditEventFilter),
 }
 
 #[Object]
@@ -169,6 +181,7 @@ impl TotalCount {
             }
             Self::Roles(filter) => identity.role_count(&caller, filter, at_most).await?,
             Self::Hotels(filter) => identity.hotel_count(&caller, filter, at_most).await?,
+            Self::AuditEvents(filter) => identity.audit_event_count(&caller, filter, at_most).await?,
         };
         Ok(i32::try_from(count).unwrap_or(i32::MAX))
     }
@@ -233,6 +246,9 @@ mod tests {
         }
         let session = SessionCursor { created_at: time, id: Uuid::nil() };
         assert_eq!(read_session_cursor(&session_cursor(&session)), Some(session));
+        let event = EventCursor { occurred_at: time, id: Uuid::max() };
+        assert_eq!(read_event_cursor(&event_cursor(&event)), Some(event.clone()));
+        assert_eq!(read_session_cursor(&event_cursor(&event)), None);
         assert_eq!(read_text_cursor("role", &text_cursor("role", "ADMIN")).as_deref(), Some("ADMIN"));
         assert_eq!(read_text_cursor("hotel", &text_cursor("role", "ADMIN")), None);
         assert_eq!(read_text_cursor("role", &text_cursor("role", "a\0")), None);

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_graphql::Context;
 use async_graphql::dataloader::{DataLoader, HashMapCache};
 
-use super::loaders::Loaders;
+use super::loaders::{Loaders, forget};
 use crate::identity::{Caller, Identity, UserPrincipal};
 
 /// One request: its caller changes when it signs in.
@@ -31,6 +31,8 @@ pub trait RequestContext {
     fn identity(&self) -> &Identity;
     fn caller(&self) -> Arc<Caller>;
     fn loader(&self) -> &RequestLoader;
+    /// To be called after a write: what was loaded before it may not be so any more.
+    fn forget_loaded(&self);
     /// Goes on as the user who has just signed in: what the payload reads is read with their eyes.
     fn go_on_as(&self, principal: &Arc<UserPrincipal>);
 }
@@ -46,6 +48,10 @@ impl RequestContext for Context<'_> {
 
     fn loader(&self) -> &RequestLoader {
         self.data_unchecked::<RequestLoader>()
+    }
+
+    fn forget_loaded(&self) {
+        forget(self.loader());
     }
 
     fn go_on_as(&self, principal: &Arc<UserPrincipal>) {

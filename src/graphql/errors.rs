@@ -12,6 +12,7 @@ use crate::identity;
 /// The codes of the contract that `extensions.code` holds.
 pub mod code {
     pub const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
+    pub const FORBIDDEN: &str = "FORBIDDEN";
     pub const PASSWORD_CHANGE_REQUIRED: &str = "PASSWORD_CHANGE_REQUIRED";
     pub const BAD_USER_INPUT: &str = "BAD_USER_INPUT";
     pub const QUERY_TOO_COMPLEX: &str = "QUERY_TOO_COMPLEX";
@@ -42,6 +43,7 @@ impl From<&identity::Error> for GraphqlError {
         use identity::Error;
         let (code, argument, retry_after) = match error {
             Error::Unauthenticated(_) => (code::UNAUTHENTICATED, None, None),
+            Error::Forbidden(_) => (code::FORBIDDEN, None, None),
             Error::PasswordChangeRequired => (code::PASSWORD_CHANGE_REQUIRED, None, None),
             Error::BadInput { argument, .. } => (code::BAD_USER_INPUT, Some(argument.clone()), None),
             Error::RateLimited { retry_after } => (code::RATE_LIMITED, None, Some(retry_after.as_secs().max(1))),

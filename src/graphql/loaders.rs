@@ -10,8 +10,9 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 use uuid::Uuid;
 
-use super::context::Request;
+use super::context::{Request, RequestLoader};
 use crate::identity::Error;
+use crate::store::audit::events::AuditEvent;
 use crate::store::hotels::{Hotel, HotelsOf};
 use crate::store::page::{Page, PageRequest};
 use crate::store::roles::Role;
@@ -31,6 +32,8 @@ pub struct RoleById(pub Uuid);
 pub struct HotelById(pub String);
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionById(pub Uuid);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AuditEventById(pub Uuid);
 /// The roles of a user.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RolesOf(pub Uuid);
@@ -79,6 +82,17 @@ impl Loader<SessionById> for Loaders {
     }
 }
 
+impl Loader<AuditEventById> for Loaders {
+    type Value = AuditEvent;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[AuditEventById]) -> Loaded<AuditEventById, AuditEvent> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let events = self.0.identity.audit_events_by_id(&self.0.caller(), &ids).await?;
+        Ok(events.into_iter().map(|event| (AuditEventById(event.id), event)).collect())
+    }
+}
+
 impl Loader<RolesOf> for Loaders {
     type Value = Arc<[Role]>;
     type Error = Arc<Error>;
@@ -88,6 +102,22 @@ impl Loader<RolesOf> for Loaders {
         let roles = self.0.identity.roles_by_user(&self.0.caller(), &users).await?;
         Ok(roles.into_iter().map(|(user, roles)| (RolesOf(user), Arc::from(roles))).collect())
     }
+}
+
+/// Forgets everything that was loaded.
+pub fn forget(loader: &RequestLoader) {
+    loader.clear::<UserById>();
+    loader.clear::<RoleById>();
+    loader.clear::<HotelById>();
+    loader.clear::<SessionById>();
+    loader.clear::<AuditEventById>();
+    loader.clear::<RolesOf>();
+    loader.clear::<UserPage>();
+    loader.clear::<UserCount>();
+    loader.clear::<HotelPage>();
+    loader.clear::<HotelCount>();
+    loader.clear::<SessionPage>();
+    loader.clear::<SessionCount>();
 }
 
 /// A page of users of a parent.

@@ -3,6 +3,7 @@
 //! Knows nothing of HTTP and no SQL. A document is guarded before anything else looks at it ([`guard`]), and run with
 //! data loaders of its own ([`execute`]).
 
+mod audit;
 mod connection;
 mod context;
 mod errors;
@@ -12,6 +13,7 @@ mod hotel;
 mod ids;
 mod loaders;
 mod node;
+mod payload;
 mod permission;
 mod role;
 mod scalars;
@@ -36,6 +38,7 @@ pub struct Query(
     role::RoleQueries,
     hotel::HotelQueries,
     session::SessionQueries,
+    audit::AuditQueries,
     permission::PermissionQueries,
 );
 
@@ -44,7 +47,13 @@ pub struct Query(
 /// UNAUTHENTICATED, FORBIDDEN, PASSWORD_CHANGE_REQUIRED, MFA_REQUIRED, BAD_USER_INPUT, QUERY_TOO_COMPLEX,
 /// RATE_LIMITED, UNAVAILABLE, INTERNAL.
 #[derive(Default, MergedObject)]
-pub struct Mutation(sign_in::SignInMutations);
+pub struct Mutation(
+    sign_in::SignInMutations,
+    user::mutations::UserMutations,
+    role::mutations::RoleMutations,
+    hotel::mutations::HotelMutations,
+    session::mutations::SessionMutations,
+);
 
 pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
 

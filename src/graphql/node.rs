@@ -3,11 +3,12 @@
 use async_graphql::{Context, ID, Interface, Object};
 use futures_util::future::try_join_all;
 
+use super::audit::AuditEvent;
 use super::context::RequestContext;
 use super::errors::{GraphqlError, Result};
 use super::hotel::Hotel;
 use super::ids::GlobalId;
-use super::loaders::{HotelById, RoleById, SessionById, UserById};
+use super::loaders::{AuditEventById, HotelById, RoleById, SessionById, UserById};
 use super::role::Role;
 use super::session::Session;
 use super::user::User;
@@ -24,6 +25,7 @@ pub enum Node {
     Role(Role),
     Hotel(Hotel),
     Session(Session),
+    AuditEvent(AuditEvent),
 }
 
 #[derive(Default)]
@@ -48,13 +50,17 @@ impl NodeQueries {
     }
 }
 
-async fn load(context: &Context<'_>, id: GlobalId) -> Result<Option<Node>> {
+/// An object by its id, if the caller may see it.
+pub async fn load(context: &Context<'_>, id: GlobalId) -> Result<Option<Node>> {
     let loader = context.loader();
     Ok(match id {
         GlobalId::User(id) => loader.load_one(UserById(id)).await?.map(|user| Node::User(User(user))),
         GlobalId::Role(id) => loader.load_one(RoleById(id)).await?.map(|role| Node::Role(Role(role))),
         GlobalId::Hotel(id) => loader.load_one(HotelById(id)).await?.map(|hotel| Node::Hotel(Hotel(hotel))),
         GlobalId::Session(id) => loader.load_one(SessionById(id)).await?.map(|session| Node::Session(Session(session))),
-        GlobalId::AuditEvent(_) | GlobalId::ApiKey(_) => None,
+        GlobalId::AuditEvent(id) => {
+            loader.load_one(AuditEventById(id)).await?.map(|event| Node::AuditEvent(AuditEvent(event)))
+        }
+        GlobalId::ApiKey(_) => None,
     })
 }

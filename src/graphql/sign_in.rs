@@ -1,76 +1,15 @@
-//! Sign-in, refresh, sign-out and changing one's password, and what every mutation's payload has in common.
+//! Sign-in, refresh, sign-out and changing one's password.
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use super::context::RequestContext;
-use super::errors::{GraphqlError, Result};
+use super::errors::Result;
 use super::ids;
 use super::loaders::{SessionById, UserById};
+use super::payload::{MutationError, Refusals, refused};
 use super::session::Session;
 use super::user::User;
-use crate::identity::{Failure, IssuedTokens, PasswordChange, Refusal, RefusalCode, SignIn, SignOut, SignedIn};
-
-/// Something the person at the screen can put right.
-#[derive(SimpleObject)]
-pub struct MutationError {
-    /// What kind of thing it is.
-    code: MutationErrorCode,
-    /// One sentence for people.
-    message: String,
-    /// Path of the offending input field, e.g. ["input", "email"].
-    path: Vec<String>,
-}
-
-/// What the person at the screen can put right.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
-pub enum MutationErrorCode {
-    /// Email or password is wrong, or the account cannot sign in: which of them is never told.
-    InvalidCredentials,
-    /// Too many failed sign-ins: wait, or ask an administrator to unlock the account.
-    AccountLocked,
-    /// The refresh token is not valid, has expired or was used before: sign in again.
-    InvalidToken,
-    /// The field holds something that it cannot hold.
-    InvalidValue,
-    /// The password is too short, too common or too close to its owner.
-    WeakPassword,
-    /// Somebody or something else has it already.
-    AlreadyTaken,
-    /// There is no such thing that the caller may see.
-    NotFound,
-    /// The caller may not grant what they do not hold themselves.
-    PrivilegeEscalation,
-    /// The change would leave nobody able to administer the system, or lock the caller out.
-    LastAdministrator,
-    /// Built-in roles stay as they are.
-    SystemRole,
-    /// Something else still depends on it.
-    StillInUse,
-}
-
-impl From<Refusal> for MutationError {
-    fn from(refusal: Refusal) -> Self {
-        let code = match refusal.code {
-            RefusalCode::InvalidCredentials => MutationErrorCode::InvalidCredentials,
-            RefusalCode::AccountLocked => MutationErrorCode::AccountLocked,
-            RefusalCode::InvalidToken => MutationErrorCode::InvalidToken,
-            RefusalCode::InvalidValue => MutationErrorCode::InvalidValue,
-            RefusalCode::WeakPassword => MutationErrorCode::WeakPassword,
-            RefusalCode::NotFound => MutationErrorCode::NotFound,
-        };
-        let path = ["input"].into_iter().chain(refusal.field).map(str::to_owned).collect();
-        Self { code, message: refusal.message, path }
-    }
-}
-
-/// A mutation's outcome: what it made, or why the person must put something right first.
-fn refused<T>(outcome: Result<T, Failure>) -> Result<Result<T, Refusal>> {
-    match outcome {
-        Ok(done) => Ok(Ok(done)),
-        Err(Failure::Refused(refusal)) => Ok(Err(refusal)),
-        Err(Failure::Error(error)) => Err(GraphqlError::from(error)),
-    }
-}
+use crate::identity::{IssuedTokens, PasswordChange, SignIn, SignOut, SignedIn};
 
 /// Email and password.
 #[derive(InputObject)]
@@ -109,7 +48,7 @@ impl From<&IssuedTokens> for Tokens {
     }
 }
 
-pub struct LoginPayload(Result<SignedIn, Refusal>);
+pub struct LoginPayload(Result<SignedIn, Refusals>);
 
 /// The session that just began, or why none did.
 #[Object]
@@ -132,13 +71,13 @@ impl LoginPayload {
 
     /// Seconds until another attempt can succeed, with ACCOUNT_LOCKED.
     async fn retry_after(&self) -> Option<i32> {
-        let retry_after = self.0.as_ref().err()?.retry_after?;
+        let retry_after = self.0.as_ref().err()?.retry_after()?;
         Some(i32::try_from(retry_after.as_secs()).unwrap_or(i32::MAX))
     }
 
     /// What the person must put right; empty where it worked.
     async fn errors(&self) -> Vec<MutationError> {
-        self.0.as_ref().err().cloned().map(MutationError::from).into_iter().collect()
+        self.0.as_ref().err().map(Refusals::told).unwrap_or_default()
     }
 }
 
@@ -155,7 +94,7 @@ pub struct RefreshInput {
     refresh_token: String,
 }
 
-pub struct RefreshPayload(Result<SignedIn, Refusal>);
+pub struct RefreshPayload(Result<SignedIn, Refusals>);
 
 /// The session's next tokens, or why there are none.
 #[Object]
@@ -172,7 +111,7 @@ impl RefreshPayload {
 
     /// What the person must put right; empty where it worked.
     async fn errors(&self) -> Vec<MutationError> {
-        self.0.as_ref().err().cloned().map(MutationError::from).into_iter().collect()
+        self.0.as_ref().err().map(Refusals::told).unwrap_or_default()
     }
 }
 
@@ -209,7 +148,7 @@ pub struct ChangePasswordInput {
     revoke_other_sessions: bool,
 }
 
-pub struct ChangePasswordPayload(Result<uuid::Uuid, Refusal>);
+pub struct ChangePasswordPayload(Result<uuid::Uuid, Refusals>);
 
 /// The user whose password was changed.
 #[Object]
@@ -222,7 +161,7 @@ impl ChangePasswordPayload {
 
     /// What the person must put right; empty where it worked.
     async fn errors(&self) -> Vec<MutationError> {
-        self.0.as_ref().err().cloned().map(MutationError::from).into_iter().collect()
+        self.0.as_ref().err().map(Refusals::told).unwrap_or_default()
     }
 }
 
@@ -262,7 +201,10 @@ impl SignInMutations {
         };
         let outcome = refused(context.identity().sign_out(&context.caller(), which).await)?;
         let revoked_sessions = i32::try_from(*outcome.as_ref().unwrap_or(&0)).unwrap_or(i32::MAX);
-        Ok(LogoutPayload { revoked_sessions, errors: outcome.err().map(MutationError::from).into_iter().collect() })
+        Ok(LogoutPayload {
+            revoked_sessions,
+            errors: outcome.err().map(|refusals| refusals.told()).unwrap_or_default(),
+        })
     }
 
     /// Sets a new password for the caller.

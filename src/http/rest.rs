@@ -152,14 +152,15 @@ fn instant(time: DateTime<Utc>) -> String {
 
 fn failed(failure: &Failure) -> Response {
     match failure {
-        Failure::Refused(refusal) => {
-            let mut response = match refusal.code {
-                RefusalCode::InvalidToken => unauthorized("Invalid refresh token"),
-                RefusalCode::AccountLocked => unauthorized(&refusal.message),
-                RefusalCode::NotFound => with_detail(StatusCode::NOT_FOUND, "Session not found"),
+        Failure::Refused(refusals) => {
+            let refusal = refusals.first();
+            let mut response = match refusal.map(|refusal| (refusal.code, &refusal.message)) {
+                Some((RefusalCode::InvalidToken, _)) => unauthorized("Invalid refresh token"),
+                Some((RefusalCode::AccountLocked, message)) => unauthorized(message),
+                Some((RefusalCode::NotFound, _)) => with_detail(StatusCode::NOT_FOUND, "Session not found"),
                 _ => unauthorized("Invalid credentials"),
             };
-            retry_after(&mut response, refusal.retry_after);
+            retry_after(&mut response, refusal.and_then(|refusal| refusal.retry_after));
             response
         }
         Failure::Error(Error::Unauthenticated(_)) => unauthorized("Could not validate credentials"),
@@ -174,6 +175,7 @@ fn failed(failure: &Failure) -> Response {
             retry_after(&mut response, Some(std::time::Duration::from_secs(1)));
             response
         }
+        Failure::Error(Error::Forbidden(_)) => with_detail(StatusCode::FORBIDDEN, "Not enough permissions"),
         Failure::Error(Error::PasswordChangeRequired) => with_detail(StatusCode::FORBIDDEN, "Password change required"),
         Failure::Error(Error::BadInput { argument, problem }) => malformed(argument, problem),
         Failure::Error(Error::Internal(cause)) => {

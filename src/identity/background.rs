@@ -1,4 +1,5 @@
-//! Work that nobody waits for: writing down when sessions were last used, and sweeping what is over.
+//! Work that nobody waits for: writing down when sessions were last used, sweeping what is over, and sealing and keeping the
+//! audit trail.
 
 use std::time::Duration;
 
@@ -10,17 +11,23 @@ use crate::telemetry::metrics;
 
 const TOUCH_EVERY: Duration = Duration::from_secs(15);
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
+const SEAL_EVERY: Duration = Duration::from_secs(2);
+const KEEP_PARTITIONS_EVERY: Duration = Duration::from_hours(1);
 
 impl Identity {
     /// Runs until it is cancelled, and then writes down what is left to write.
     pub async fn work_in_background(&self, stop: CancellationToken) {
         let mut touch = tokio::time::interval(TOUCH_EVERY);
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
+        let mut seal = tokio::time::interval(SEAL_EVERY);
+        let mut keep_partitions = tokio::time::interval(KEEP_PARTITIONS_EVERY);
         loop {
             let done = tokio::select! {
                 () = stop.cancelled() => break,
                 _ = touch.tick() => self.write_used_sessions().await,
                 _ = sweep.tick() => self.sweep().await,
+                _ = seal.tick() => self.seal_audit_events().await.map(drop),
+                _ = keep_partitions.tick() => self.keep_audit_partitions().await,
             };
             if let Err(error) = done {
                 tracing::warn!(%error, "background_work_failed");

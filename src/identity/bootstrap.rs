@@ -1,7 +1,7 @@
 //! What a new system begins with: the demo hotel and its users, and the first administrator of a production system. Put
 //! in once; what was deleted since does not come back.
 
-use super::users::stored_email;
+use super::fields::stored_email;
 use super::{Error, Identity};
 use crate::store::seeds::{self, SeedUser};
 use crate::store::users::HotelScope;

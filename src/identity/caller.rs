@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use serde_json::Value;
-
+use super::audit::{Person, user_gid};
 use super::{Error, Identity, Result, rules};
 use crate::store::access::SessionAccess;
-use crate::store::audit::{self, NewEvent};
 use crate::store::{self, Reads, Scope, StatementCount, Transaction};
 
 /// Where a request comes from, as far as it can be told.
@@ -39,9 +36,15 @@ impl UserPrincipal {
         self.access.permissions.iter().any(|held| held == permission)
     }
 
+    /// Themself, as an audit event is about them.
+    pub(super) fn person(&self) -> Person<'_> {
+        let access = &self.access;
+        Person { user_id: access.user_id, hotel_scope: access.hotel_scope, hotels: &access.hotels }
+    }
+
     /// The global id, as the audit trail names users.
     pub fn global_id(&self) -> String {
-        format!("user:{}", self.access.user_id)
+        user_gid(self.access.user_id)
     }
 }
 
@@ -76,15 +79,6 @@ impl Caller {
     pub(super) async fn end_reads(&self) {
         self.reads.end().await;
     }
-}
-
-/// What an event tells beside who and where.
-pub(super) struct Happening {
-    pub event_type: &'static str,
-    pub success: bool,
-    pub actor: Option<String>,
-    pub subject: Option<String>,
-    pub detail: Value,
 }
 
 impl Identity {
@@ -126,29 +120,6 @@ impl Identity {
     pub(super) fn user_principal(&self, access: SessionAccess) -> UserPrincipal {
         let confined = access.must_change_password && self.settings.enforce_password_change;
         UserPrincipal { access, confined }
-    }
-
-    /// Appends an audit event to the transaction that does what it tells of.
-    pub(super) async fn record(
-        &self,
-        transaction: &mut Transaction,
-        caller: &Caller,
-        happening: Happening,
-        now: DateTime<Utc>,
-    ) -> store::Result<()> {
-        let event = NewEvent {
-            id: self.clock.new_id(),
-            occurred_at: now,
-            event_type: happening.event_type,
-            success: happening.success,
-            actor: happening.actor,
-            subject: happening.subject,
-            ip_address: caller.client.ip_address.as_deref(),
-            user_agent: caller.client.user_agent.as_deref(),
-            request_id: &caller.request_id,
-            detail: happening.detail,
-        };
-        audit::append(transaction, event).await
     }
 }
 

@@ -17,6 +17,8 @@ pub enum Error {
     Unauthenticated(&'static str),
     #[error("the password must be changed before anything else: call changePassword")]
     PasswordChangeRequired,
+    #[error("this needs {0}, which none of your active roles grants; ask an administrator")]
+    Forbidden(&'static str),
     #[error("`{argument}`: {problem}")]
     BadInput { argument: String, problem: String },
     #[error("too many attempts; try again in {} seconds", retry_after.as_secs())]
@@ -37,7 +39,7 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Unavailable(_) => Self::Unavailable(Some(error)),
-            store::Error::Refused(_) => Self::Internal(error.to_string()),
+            store::Error::Taken(_) | store::Error::Refused(_) => Self::Internal(error.to_string()),
         }
     }
 }
@@ -50,7 +52,12 @@ pub enum RefusalCode {
     InvalidToken,
     InvalidValue,
     WeakPassword,
+    AlreadyTaken,
     NotFound,
+    PrivilegeEscalation,
+    LastAdministrator,
+    SystemRole,
+    StillInUse,
 }
 
 /// Why nothing was changed, for the person who asked.
@@ -93,13 +100,14 @@ impl Refusal {
 /// How a mutation ends badly.
 #[derive(Debug)]
 pub enum Failure {
-    Refused(Refusal),
+    /// Everything that was found wrong at once; at least one.
+    Refused(Vec<Refusal>),
     Error(Error),
 }
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+        Self::Refused(vec![refusal])
     }
 }
 

@@ -1,10 +1,47 @@
-//! Reading hotels, and which of them a user may access.
+//! Hotels: reading them and which of them a user may access, adding and changing them.
 
 use std::collections::HashMap;
 
-use super::{Caller, Identity, Result};
+use serde_json::Value;
+
+use super::audit::{Happening, fields_of_hotel};
+use super::fields::{self, Edit, Problems};
+use super::masking::unmasked;
+use super::users::{as_allowed, later_than};
+use super::{Caller, Failure, Identity, Refusal, RefusalCode, Result, rules};
+use crate::store::Writes;
 use crate::store::hotels::{self, Hotel, HotelFilter, HotelsOf};
 use crate::store::page::{Page, PageRequest};
+
+const MAX_NAME: usize = 200;
+const MAX_BRAND_OR_CITY: usize = 100;
+const MAX_ADDRESS: usize = 300;
+
+/// A hotel to add.
+pub struct NewHotel {
+    pub pms_hotel_id: String,
+    pub name: String,
+    pub brand: Option<String>,
+    pub country: Option<String>,
+    pub city: Option<String>,
+    pub address: Option<String>,
+    pub pms_type: String,
+    pub pms_config: Option<Value>,
+}
+
+/// What is to change; what is kept stays, `Edit::Clear` clears what can be cleared.
+#[derive(Default)]
+pub struct HotelUpdate {
+    pub name: Edit<String>,
+    pub brand: Edit<String>,
+    pub country: Edit<String>,
+    pub city: Edit<String>,
+    pub address: Edit<String>,
+    pub pms_type: Edit<String>,
+    /// Masked values stay as they are stored.
+    pub pms_config: Edit<Value>,
+    pub active: Edit<bool>,
+}
 
 impl Identity {
     pub async fn hotel_page(
@@ -42,5 +79,116 @@ impl Identity {
         at_most: Option<i64>,
     ) -> Result<HashMap<HotelsOf, i64>> {
         Ok(hotels::counts_by_users(&mut *caller.read_own().await?, users, at_most).await?)
+    }
+
+    /// Adds a hotel; its id.
+    pub async fn create_hotel(&self, caller: &Caller, new: NewHotel) -> Result<String, Failure> {
+        let outcome = self.try_create_hotel(caller, new).await;
+        self.noting_refusals(caller, "create_hotel", None, outcome).await
+    }
+
+    async fn try_create_hotel(&self, caller: &Caller, new: NewHotel) -> Result<String, Failure> {
+        rules::may_add_hotels(rules::ready(&caller.principal)?)?;
+        let now = self.clock.now();
+        let mut problems = Problems::default();
+        let config = problems.check(fields::pms_config("pmsConfig", new.pms_config.as_ref()));
+        let unmask = |config: &Value| unmasked(config, None, "pmsConfig");
+        let hotel = Hotel {
+            id: problems.check(fields::pms_hotel_id("pmsHotelId", &new.pms_hotel_id)),
+            name: problems.check(fields::required("name", &new.name, MAX_NAME)),
+            brand: problems.check(fields::optional("brand", new.brand.as_deref(), MAX_BRAND_OR_CITY)),
+            country: problems.check(fields::country("country", new.country.as_deref())),
+            city: problems.check(fields::optional("city", new.city.as_deref(), MAX_BRAND_OR_CITY)),
+            address: problems.check(fields::optional("address", new.address.as_deref(), MAX_ADDRESS)),
+            pms_type: problems.check(fields::pms_type("pmsType", &new.pms_type)),
+            pms_config: problems.check(config.as_ref().map(unmask).transpose()),
+            active: true,
+            created_at: now,
+            updated_at: now,
+        };
+        problems.settle()?;
+
+        let mut transaction = self.begin_change(caller).await?;
+        let actor = self.actor(&mut transaction, caller).await?;
+        rules::may_add_hotels(&actor)?;
+        let by = actor.access.user_id;
+        transaction.act_as(&rules::scope_of_user(&actor), Writes::Hotels).await?;
+        if !hotels::insert(&mut transaction, &hotel, Some(by)).await? {
+            let message = "There is a hotel of this id already.";
+            return Err(Refusal::new(RefusalCode::AlreadyTaken, "pmsHotelId", message).into());
+        }
+        let happening =
+            Happening::new("hotel_created").by(by).at_hotel(&hotel.id).with_changes(&[], &fields_of_hotel(&hotel));
+        self.record(&mut transaction, caller, vec![happening], now).await?;
+        transaction.commit().await?;
+        tracing::info!(actor = %by, hotel = hotel.id, "hotel_created");
+        Ok(hotel.id)
+    }
+
+    /// Changes a hotel.
+    pub async fn update_hotel(&self, caller: &Caller, id: &str, update: HotelUpdate) -> Result<(), Failure> {
+        let outcome = self.try_update_hotel(caller, id, update).await;
+        self.noting_refusals(caller, "update_hotel", Some(format!("hotel:{id}")), outcome).await
+    }
+
+    async fn try_update_hotel(&self, caller: &Caller, id: &str, update: HotelUpdate) -> Result<(), Failure> {
+        rules::may_change_hotels(rules::ready(&caller.principal)?)?;
+        let mut problems = Problems::default();
+        let mut short = |field, given: Edit<String>, max| {
+            given.given(|text| problems.check(fields::optional(field, text.as_deref(), max)))
+        };
+        let brand = short("brand", update.brand, MAX_BRAND_OR_CITY);
+        let city = short("city", update.city, MAX_BRAND_OR_CITY);
+        let address = short("address", update.address, MAX_ADDRESS);
+        let name = update
+            .name
+            .given(|name| problems.check(fields::required("name", name.as_deref().unwrap_or_default(), MAX_NAME)));
+        let country = update.country.given(|code| problems.check(fields::country("country", code.as_deref())));
+        let pms_type = update
+            .pms_type
+            .given(|word| problems.check(fields::pms_type("pmsType", word.as_deref().unwrap_or_default())));
+        let pms_config =
+            update.pms_config.given(|config| problems.check(fields::pms_config("pmsConfig", config.as_ref())));
+        let active = update.active.given(|active| problems.check(fields::not_null("active", active)));
+        problems.settle()?;
+
+        let mut transaction = self.begin_change(caller).await?;
+        let before = hotels::lock(&mut transaction, id).await?;
+        let actor = self.actor(&mut transaction, caller).await?;
+        rules::may_change_hotels(&actor)?;
+        let before = before.filter(|hotel| rules::reaches(&actor, &hotel.id));
+        let before = before.ok_or_else(|| rules::no_such("hotel", "id"))?;
+        let mut after = before.clone();
+        after.name = name.unwrap_or(after.name);
+        after.brand = brand.unwrap_or(after.brand);
+        after.country = country.unwrap_or(after.country);
+        after.city = city.unwrap_or(after.city);
+        after.address = address.unwrap_or(after.address);
+        after.pms_type = pms_type.unwrap_or(after.pms_type);
+        after.active = active.unwrap_or(after.active);
+        if let Some(config) = pms_config {
+            let stored = before.pms_config.as_ref();
+            after.pms_config = config.map(|config| unmasked(&config, stored, "pmsConfig")).transpose()?;
+        }
+        let (old, new) = (fields_of_hotel(&before), fields_of_hotel(&after));
+        // Of settings the trail shows what may be seen; that something behind a mask changed, it says.
+        let config_changed = before.pms_config != after.pms_config;
+        if old == new && !config_changed {
+            return Ok(());
+        }
+        let now = later_than(before.updated_at, self.clock.now());
+        after.updated_at = now;
+        let by = actor.access.user_id;
+        transaction.act_as(&rules::scope_of_user(&actor), Writes::Hotels).await?;
+        as_allowed(hotels::update(&mut transaction, &after, Some(by)).await?, 1)?;
+        let happening = Happening::new("hotel_updated")
+            .by(by)
+            .at_hotel(id)
+            .with_changes(&old, &new)
+            .with("pms_config_changed", config_changed);
+        self.record(&mut transaction, caller, vec![happening], now).await?;
+        transaction.commit().await?;
+        tracing::info!(actor = %by, hotel = id, "hotel_updated");
+        Ok(())
     }
 }

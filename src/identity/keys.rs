@@ -42,8 +42,10 @@ pub enum KeyError {
         "{path} holds a key for {found:?}, and jwt.algorithm asks for {wanted:?}: name another jwt.signing_key_file or that algorithm"
     )]
     OtherAlgorithm { path: PathBuf, found: Algorithm, wanted: Algorithm },
-    #[error("a new signing key could not be made")]
+    #[error("a new key could not be made")]
     Making,
+    #[error("{0} holds no key of the audit trail: 64 hexadecimal digits")]
+    UnreadableAudit(PathBuf),
     #[error("password hashing cannot start: {0}")]
     Hashing(String),
 }
@@ -118,6 +120,11 @@ fn read(path: &Path) -> Result<(EncodingKey, Algorithm), KeyError> {
 fn make(algorithm: Algorithm, path: &Path) -> Result<(), KeyError> {
     let der = Zeroizing::new(new_key(algorithm).map_err(|_| KeyError::Making)?);
     let text = Zeroizing::new(pem::encode(&pem::Pem::new("PRIVATE KEY", der.as_slice())));
+    write_once(path, text.as_bytes())
+}
+
+/// Writes a secret's file, unless it is there.
+pub(super) fn write_once(path: &Path, content: &[u8]) -> Result<(), KeyError> {
     let written = |problem| KeyError::File { path: path.to_owned(), done: "written", problem };
     if let Some(folder) = path.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(written)?;
@@ -127,7 +134,7 @@ fn make(algorithm: Algorithm, path: &Path) -> Result<(), KeyError> {
     let aside = path.with_extension(format!("{}.new", std::process::id()));
     let mut file =
         fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(written)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(written)?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(written)?;
     let linked = fs::hard_link(&aside, path);
     fs::remove_file(&aside).map_err(written)?;
     match linked {

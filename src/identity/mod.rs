@@ -2,13 +2,16 @@
 //!
 //! Knows nothing of HTTP or GraphQL, and holds no SQL: it decides, and has `store` act in one transaction.
 
+mod audit;
 mod background;
 mod bootstrap;
 mod caller;
 mod error;
+mod fields;
 pub mod hotels;
 mod keys;
 mod lockout;
+mod masking;
 mod password_rules;
 mod passwords;
 pub mod permissions;
@@ -25,16 +28,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use audit::{Exported, Finding, Verification, whole_detail};
 pub use bootstrap::{Administrator, BootstrapError, Seeds};
 pub use caller::{Caller, Client, Principal, UserPrincipal, require_ready};
 pub use error::{Error, Failure, Refusal, RefusalCode, Result};
+pub use fields::Edit;
+pub use hotels::{HotelUpdate, NewHotel};
 pub use keys::{Algorithm, KeyError};
 pub use lockout::Lockout;
 pub use passwords::HashingSettings;
-pub use rules::pms_config_of;
+pub use roles::{NewRole, RoleUpdate};
+pub use rules::{origin_is_visible, pms_config_of};
 pub use sign_in::{SignIn, SignedIn};
 pub use sign_out::{PasswordChange, SignOut};
 pub use tokens::IssuedTokens;
+pub use users::{Assignment, NewUser, UserUpdate};
 
 use crate::clock::Clock;
 use crate::store::Database;
@@ -58,6 +66,12 @@ pub struct Settings {
     pub signing_key_file: PathBuf,
     /// Keys whose tokens are still honoured.
     pub previous_key_files: Vec<PathBuf>,
+    /// How long audit events are kept, by the month; None keeps them for good.
+    pub audit_retention: Option<Duration>,
+    /// The key of the audit trail's chain; made when it is not there.
+    pub audit_key_file: PathBuf,
+    /// Keys whose seals are still verified.
+    pub previous_audit_key_files: Vec<PathBuf>,
 }
 
 /// The system: everything a floor above can ask for. Made once, shared by all requests.
@@ -68,6 +82,7 @@ pub struct Identity {
     hasher: passwords::Hasher,
     tokens: tokens::Tokens,
     used_sessions: sessions::UsedSessions,
+    chain_keys: audit::chain::ChainKeys,
 }
 
 impl Identity {
@@ -75,9 +90,10 @@ impl Identity {
     pub fn new(database: Database, clock: Clock, settings: Settings) -> Result<Arc<Self>, KeyError> {
         let keys = keys::Keys::load(settings.algorithm, &settings.signing_key_file, &settings.previous_key_files)?;
         let tokens = tokens::Tokens::new(keys, settings.issuer.clone(), settings.audience.clone());
+        let chain_keys = audit::chain::ChainKeys::load(&settings.audit_key_file, &settings.previous_audit_key_files)?;
         let hasher = passwords::Hasher::start(settings.hashing)?;
         let used_sessions = sessions::UsedSessions::default();
-        Ok(Arc::new(Self { database, clock, settings, hasher, tokens, used_sessions }))
+        Ok(Arc::new(Self { database, clock, settings, hasher, tokens, used_sessions, chain_keys }))
     }
 
     pub fn database(&self) -> &Database {

@@ -6,14 +6,21 @@ use std::sync::LazyLock;
 
 use super::passwords::MAX_BYTES;
 use super::{Refusal, RefusalCode};
-use crate::store::users::Credentials;
 
 const MIN_CHARACTERS: usize = 8;
 
 static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
+/// Whom a password is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'a> {
+    pub email: &'a str,
+    pub first_name: Option<&'a str>,
+    pub last_name: Option<&'a str>,
+}
+
 /// Refuses a password that this person must not choose; `field` is the input's.
-pub fn check(password: &str, owner: &Credentials, field: &'static str) -> Result<(), Refusal> {
+pub fn check(password: &str, owner: Owner<'_>, field: &'static str) -> Result<(), Refusal> {
     let refuse = |problem: &str| Err(Refusal::new(RefusalCode::WeakPassword, field, problem));
     if password.chars().count() < MIN_CHARACTERS {
         return refuse("The password is too short: use at least 8 characters.");
@@ -41,12 +48,12 @@ fn is_common(lower: &str) -> bool {
     COMMON.contains(lower) || COMMON.contains(core(lower)) || characters.all(|character| Some(character) == first)
 }
 
-fn is_own(lower: &str, owner: &Credentials) -> bool {
+fn is_own(lower: &str, owner: Owner<'_>) -> bool {
     let local_part = owner.email.split('@').next().unwrap_or_default();
-    let first = owner.first_name.as_deref().unwrap_or_default().to_lowercase();
-    let last = owner.last_name.as_deref().unwrap_or_default().to_lowercase();
+    let first = owner.first_name.unwrap_or_default().to_lowercase();
+    let last = owner.last_name.unwrap_or_default().to_lowercase();
     let squeezed: String = core(lower).chars().filter(|character| character.is_alphanumeric()).collect();
-    [owner.email.as_str(), local_part, &first, &last, &format!("{first}{last}"), &format!("{last}{first}")]
+    [owner.email, local_part, &first, &last, &format!("{first}{last}"), &format!("{last}{first}")]
         .iter()
         .map(|own| own.chars().filter(|character| character.is_alphanumeric()).collect::<String>())
         .any(|own| own.chars().count() >= 3 && (own == squeezed || lower == own))
@@ -59,27 +66,17 @@ fn core(lower: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
     #[test]
     fn passwords_people_may_and_may_not_choose() {
-        let owner = Credentials {
-            user_id: Uuid::nil(),
-            email: "maria.lindqvist@hotel1.com".to_owned(),
-            first_name: Some("Maria".to_owned()),
-            last_name: Some("Lindqvist".to_owned()),
-            password_hash: String::new(),
-            active: true,
-            email_verified: true,
-            locked_until: None,
-        };
+        let owner =
+            Owner { email: "maria.lindqvist@hotel1.com", first_name: Some("Maria"), last_name: Some("Lindqvist") };
         let long = "ab".repeat(512);
         let too_long = format!("{long}a");
         let good = ["harbour lamp nine", "zx81-spectrum", "ÄÖÜäöüßé", "mariachi-band", long.as_str()];
         for password in good {
-            assert!(check(password, &owner, "newPassword").is_ok(), "{password}");
+            assert!(check(password, owner, "newPassword").is_ok(), "{password}");
         }
         let weak = [
             "short77",
@@ -100,10 +97,10 @@ mod tests {
             "********",
         ];
         for password in weak {
-            let refusal = check(password, &owner, "newPassword").expect_err(password);
+            let refusal = check(password, owner, "newPassword").expect_err(password);
             assert_eq!((refusal.code, refusal.field), (RefusalCode::WeakPassword, Some("newPassword")), "{password}");
         }
-        let refusal = check("good enough\0", &owner, "newPassword").unwrap_err();
+        let refusal = check("good enough\0", owner, "newPassword").unwrap_err();
         assert_eq!(refusal.code, RefusalCode::InvalidValue);
     }
 

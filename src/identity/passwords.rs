@@ -47,6 +47,17 @@ pub enum Verdict {
     RightOutdated(String),
 }
 
+/// A password that nobody has chosen: twenty letters and digits, none of them easily taken for another; 100 bits.
+pub fn temporary() -> Result<String> {
+    const ALPHABET: [char; 32] = [
+        'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'm', 'n', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x',
+        'y', 'z', '2', '3', '4', '5', '6', '7', '8', '9',
+    ];
+    let mut bytes = [0_u8; 20];
+    getrandom::fill(&mut bytes).map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte % 32))).collect())
+}
+
 enum Work {
     Hash,
     Verify(String),

@@ -6,14 +6,13 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
-use super::caller::Happening;
+use super::audit::{Happening, Person};
 use super::tokens::{RefreshContent, RefreshToken};
 use super::{Caller, Error, Failure, Identity, Refusal, RefusalCode, SignedIn};
 use crate::clock::after;
 use crate::store::access;
 use crate::store::sessions::{self, Ending, NextTokens, Rotation};
+use crate::store::users::changes;
 use crate::store::{Scope, Transaction};
 
 /// How long the token before the current one is still answered.
@@ -101,14 +100,15 @@ impl Identity {
     ) -> Result<(), Failure> {
         let reason = "refresh_token_reused";
         sessions::end(&mut transaction, session.user_id, Ending::One(token.session_id), reason, now).await?;
-        let happening = Happening {
-            event_type: "refresh_token_reused",
-            success: false,
-            actor: Some(format!("user:{}", session.user_id)),
-            subject: Some(format!("session:{}", token.session_id)),
-            detail: json!({ "generation": token.generation, "current_generation": session.refresh_token_generation }),
-        };
-        self.record(&mut transaction, caller, happening, now).await?;
+        let mut happening = Happening::failed("refresh_token_reused").by(session.user_id);
+        if let Some(user) = changes::states(&mut transaction, &[session.user_id]).await?.first() {
+            happening = happening.about(Person::from(user));
+        }
+        let happening = happening
+            .to(format!("session:{}", token.session_id))
+            .with("generation", token.generation)
+            .with("current_generation", session.refresh_token_generation);
+        self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
         tracing::warn!(session_id = %token.session_id, user_id = %session.user_id, "refresh_token_reused");
         Ok(())

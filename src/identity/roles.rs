@@ -1,12 +1,36 @@
-//! Reading roles.
+//! Roles: reading, adding, changing and deleting them.
 
 use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{Caller, Identity, Result};
+use super::audit::{Happening, fields_of_role};
+use super::fields::{self, Edit, Problems};
+use super::users::{as_allowed, later_than};
+use super::{Caller, Failure, Identity, Refusal, RefusalCode, Result, rules};
+use crate::store::Writes;
 use crate::store::page::{Page, PageRequest};
 use crate::store::roles::{self, Role, RoleFilter};
+
+const MAX_DISPLAY_NAME: usize = 100;
+const MAX_DESCRIPTION: usize = 1000;
+
+/// A role to add.
+pub struct NewRole {
+    pub name: String,
+    pub display_name: String,
+    pub description: Option<String>,
+    pub permissions: Vec<String>,
+}
+
+/// What is to change; what is kept stays. A description can be cleared: `Edit::Clear`.
+#[derive(Default)]
+pub struct RoleUpdate {
+    pub display_name: Edit<String>,
+    pub description: Edit<String>,
+    pub permissions: Edit<Vec<String>>,
+    pub active: Edit<bool>,
+}
 
 impl Identity {
     pub async fn role_page(
@@ -34,4 +58,134 @@ impl Identity {
     pub async fn roles_by_user(&self, caller: &Caller, users: &[Uuid]) -> Result<HashMap<Uuid, Vec<Role>>> {
         Ok(roles::by_users(&mut *caller.read_own().await?, users).await?)
     }
+
+    /// Adds a role; its id.
+    pub async fn create_role(&self, caller: &Caller, new: NewRole) -> Result<Uuid, Failure> {
+        let outcome = self.try_create_role(caller, new).await;
+        self.noting_refusals(caller, "create_role", None, outcome).await
+    }
+
+    async fn try_create_role(&self, caller: &Caller, new: NewRole) -> Result<Uuid, Failure> {
+        rules::may_change_roles(rules::ready(&caller.principal)?)?;
+        let mut problems = Problems::default();
+        let name = problems.check(fields::role_name("name", &new.name));
+        let display_name = problems.check(fields::required("displayName", &new.display_name, MAX_DISPLAY_NAME));
+        let description = problems.check(fields::optional("description", new.description.as_deref(), MAX_DESCRIPTION));
+        let permissions = problems.check(fields::permissions("permissions", &new.permissions));
+        problems.settle()?;
+
+        let mut transaction = self.begin_change(caller).await?;
+        let actor = self.actor(&mut transaction, caller).await?;
+        rules::may_change_roles(&actor)?;
+        rules::may_give_permissions(&actor, &permissions)?;
+        let (now, by) = (self.clock.now(), actor.access.user_id);
+        let role = Role {
+            id: self.clock.new_id(),
+            name,
+            display_name,
+            description,
+            permissions,
+            active: true,
+            system: false,
+            created_at: now,
+            updated_at: now,
+        };
+        transaction.act_as(&rules::scope_of_user(&actor), Writes::Roles).await?;
+        if !roles::insert(&mut transaction, &role, Some(by)).await? {
+            let message = "There is a role of this name already.";
+            return Err(Refusal::new(RefusalCode::AlreadyTaken, "name", message).into());
+        }
+        let happening =
+            Happening::new("role_created").by(by).to(gid(role.id)).with_changes(&[], &fields_of_role(&role));
+        self.record(&mut transaction, caller, vec![happening], now).await?;
+        transaction.commit().await?;
+        tracing::info!(actor = %by, role = role.name, "role_created");
+        Ok(role.id)
+    }
+
+    /// Changes a role that is not built in.
+    pub async fn update_role(&self, caller: &Caller, id: Uuid, update: RoleUpdate) -> Result<(), Failure> {
+        let outcome = self.try_update_role(caller, id, update).await;
+        self.noting_refusals(caller, "update_role", Some(gid(id)), outcome).await
+    }
+
+    async fn try_update_role(&self, caller: &Caller, id: Uuid, update: RoleUpdate) -> Result<(), Failure> {
+        rules::may_change_roles(rules::ready(&caller.principal)?)?;
+        let mut problems = Problems::default();
+        let display_name = update.display_name.given(|name| {
+            problems.check(fields::required("displayName", name.as_deref().unwrap_or_default(), MAX_DISPLAY_NAME))
+        });
+        let description = update
+            .description
+            .given(|text| problems.check(fields::optional("description", text.as_deref(), MAX_DESCRIPTION)));
+        let permissions = update.permissions.given(|permissions| {
+            let given = problems.check(fields::not_null("permissions", permissions));
+            problems.check(fields::permissions("permissions", &given))
+        });
+        let active = update.active.given(|active| problems.check(fields::not_null("active", active)));
+        problems.settle()?;
+
+        let mut transaction = self.begin_change(caller).await?;
+        let before = roles::lock(&mut transaction, id).await?;
+        let actor = self.actor(&mut transaction, caller).await?;
+        rules::may_change_roles(&actor)?;
+        let before = before.ok_or_else(|| rules::no_such("role", "id"))?;
+        rules::on_role(&actor, &before)?;
+        if let Some(permissions) = &permissions {
+            rules::may_give_permissions(&actor, permissions)?;
+        }
+        let mut after = before.clone();
+        after.display_name = display_name.unwrap_or(after.display_name);
+        after.description = description.unwrap_or(after.description);
+        after.permissions = permissions.unwrap_or(after.permissions);
+        after.active = active.unwrap_or(after.active);
+        let (old, new) = (fields_of_role(&before), fields_of_role(&after));
+        if old == new {
+            return Ok(());
+        }
+        let now = later_than(before.updated_at, self.clock.now());
+        after.updated_at = now;
+        let by = actor.access.user_id;
+        transaction.act_as(&rules::scope_of_user(&actor), Writes::Roles).await?;
+        as_allowed(roles::update(&mut transaction, &after, Some(by)).await?, 1)?;
+        let happening = Happening::new("role_updated").by(by).to(gid(id)).with_changes(&old, &new);
+        self.record(&mut transaction, caller, vec![happening], now).await?;
+        transaction.commit().await?;
+        tracing::info!(actor = %by, role = after.name, "role_updated");
+        Ok(())
+    }
+
+    /// Deletes a role that is not built in and that nobody holds.
+    pub async fn delete_role(&self, caller: &Caller, id: Uuid) -> Result<(), Failure> {
+        let outcome = self.try_delete_role(caller, id).await;
+        self.noting_refusals(caller, "delete_role", Some(gid(id)), outcome).await
+    }
+
+    async fn try_delete_role(&self, caller: &Caller, id: Uuid) -> Result<(), Failure> {
+        rules::may_change_roles(rules::ready(&caller.principal)?)?;
+        let mut transaction = self.begin_change(caller).await?;
+        let role = roles::lock(&mut transaction, id).await?;
+        let actor = self.actor(&mut transaction, caller).await?;
+        rules::may_change_roles(&actor)?;
+        let role = role.ok_or_else(|| rules::no_such("role", "id"))?;
+        rules::on_role(&actor, &role)?;
+        // The lock keeps it from being given to anybody meanwhile.
+        if roles::is_held(&mut transaction, id).await? {
+            let message = "Users still hold this role: take it from them first.";
+            return Err(Refusal::new(RefusalCode::StillInUse, "id", message).into());
+        }
+        let now = later_than(role.updated_at, self.clock.now());
+        let by = actor.access.user_id;
+        transaction.act_as(&rules::scope_of_user(&actor), Writes::Roles).await?;
+        as_allowed(roles::delete(&mut transaction, id).await?, 1)?;
+        let happening = Happening::new("role_deleted").by(by).to(gid(id)).with_changes(&fields_of_role(&role), &[]);
+        self.record(&mut transaction, caller, vec![happening], now).await?;
+        transaction.commit().await?;
+        tracing::info!(actor = %by, role = role.name, "role_deleted");
+        Ok(())
+    }
+}
+
+fn gid(id: Uuid) -> String {
+    format!("role:{id}")
 }

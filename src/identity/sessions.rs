@@ -1,4 +1,4 @@
-//! Reading sessions, and noting when they were last used.
+//! Sessions: reading them, ending those of others, and noting when they were last used.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,12 +7,16 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Caller, Identity, Result};
+use super::audit::{Happening, user_gid};
+use super::fields::{self, Problems};
+use super::rules::{self, UserAction};
+use super::users::MAX_REASON;
+use super::{Caller, Failure, Identity, RefusalCode, Result};
 use crate::clock::after;
-use crate::store;
 use crate::store::access::SessionAccess;
 use crate::store::page::{Page, PageRequest};
-use crate::store::sessions::{self, Session, SessionCursor, SessionFilter, SessionsOf};
+use crate::store::sessions::{self, Ending, Session, SessionCursor, SessionFilter, SessionsOf};
+use crate::store::{self, Transaction, Writes};
 
 /// How often at most a session's last use is written down.
 const TOUCH_INTERVAL: Duration = Duration::from_mins(1);
@@ -42,6 +46,102 @@ impl Identity {
 
     pub async fn sessions_by_id(&self, caller: &Caller, ids: &[Uuid]) -> Result<Vec<Session>> {
         Ok(sessions::by_ids(&mut *caller.read_own().await?, ids).await?)
+    }
+
+    /// Ends one session: the caller's own, or that of a user whom the caller may change.
+    pub async fn revoke_session(&self, caller: &Caller, id: Uuid, reason: Option<&str>) -> Result<(), Failure> {
+        let outcome = self.try_revoke_session(caller, id, reason).await;
+        self.noting_refusals(caller, "revoke_session", Some(format!("session:{id}")), outcome).await
+    }
+
+    async fn try_revoke_session(&self, caller: &Caller, id: Uuid, reason: Option<&str>) -> Result<(), Failure> {
+        let user = rules::ready(&caller.principal)?;
+        let mut problems = Problems::default();
+        let reason = problems.check(fields::optional("reason", reason, MAX_REASON));
+        problems.settle()?;
+        let mut transaction = self.begin_change(caller).await?;
+        let session = sessions::by_ids(&mut transaction, &[id]).await?.into_iter().next();
+        let owner = session.map(|session| session.user_id);
+        rules::may_begin(user, UserAction::EndSessions, owner == Some(user.access.user_id))?;
+        let owner = owner.ok_or_else(|| rules::no_such("session", "id"))?;
+        self.end_sessions(transaction, caller, owner, Ending::One(id), reason, "id").await.map_err(|failure| {
+            // Whose session it is, is not told of a session out of sight.
+            match failure {
+                Failure::Refused(refusals) if refusals.iter().any(|refusal| refusal.code == RefusalCode::NotFound) => {
+                    rules::no_such("session", "id").into()
+                }
+                other => other,
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Ends every session of a user, the one that asks only where that is wanted; how many were going.
+    pub async fn revoke_user_sessions(
+        &self,
+        caller: &Caller,
+        user_id: Uuid,
+        reason: Option<&str>,
+        include_current: bool,
+    ) -> Result<u64, Failure> {
+        let outcome = self.try_revoke_user_sessions(caller, user_id, reason, include_current).await;
+        self.noting_refusals(caller, "revoke_user_sessions", Some(user_gid(user_id)), outcome).await
+    }
+
+    async fn try_revoke_user_sessions(
+        &self,
+        caller: &Caller,
+        user_id: Uuid,
+        reason: Option<&str>,
+        include_current: bool,
+    ) -> Result<u64, Failure> {
+        let user = rules::ready(&caller.principal)?;
+        rules::may_begin(user, UserAction::EndSessions, user_id == user.access.user_id)?;
+        let mut problems = Problems::default();
+        let reason = problems.check(fields::optional("reason", reason, MAX_REASON));
+        problems.settle()?;
+        let transaction = self.begin_change(caller).await?;
+        let which = if include_current { Ending::All } else { Ending::AllBut(user.access.session_id) };
+        self.end_sessions(transaction, caller, user_id, which, reason, "user").await
+    }
+
+    async fn end_sessions(
+        &self,
+        transaction: Transaction,
+        caller: &Caller,
+        owner: Uuid,
+        which: Ending,
+        reason: Option<String>,
+        field: &'static str,
+    ) -> Result<u64, Failure> {
+        let action = UserAction::EndSessions;
+        let change = self.begin_user_change(transaction, caller, action, &[owner], field).await?;
+        let (mut transaction, actor, now) = (change.transaction, change.actor, change.now);
+        if matches!(which, Ending::One(_)) && !rules::sees_sessions_of(&actor, owner) {
+            return Err(rules::no_such("session", field).into());
+        }
+        let by = actor.access.user_id;
+        transaction.act_as(&rules::scope_of_user(&actor), Writes::Sessions).await?;
+        let told =
+            reason.as_deref().unwrap_or(if by == owner { "revoked_by_user" } else { "revoked_by_administrator" });
+        let ended = sessions::end(&mut transaction, owner, which, told, now).await?;
+        if ended == 0 {
+            return Ok(0);
+        }
+        let happening =
+            Happening::new(if matches!(which, Ending::One(_)) { "session_revoked" } else { "sessions_revoked" })
+                .by(by)
+                .with("sessions", ended)
+                .with_personal("reason", reason.as_deref());
+        let happening = change.users.iter().fold(happening, |happening, user| happening.about(user.into()));
+        let happening = match which {
+            Ending::One(id) => happening.to(format!("session:{id}")),
+            Ending::AllBut(_) | Ending::All => happening,
+        };
+        self.record(&mut transaction, caller, vec![happening], now).await?;
+        transaction.commit().await?;
+        tracing::info!(actor = %by, user_id = %owner, sessions = ended, "user_sessions_revoked");
+        Ok(ended)
     }
 
     /// Writes down which sessions were used since the last time; a background job does it for many at once.

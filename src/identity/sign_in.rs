@@ -7,20 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 use uuid::Uuid;
 
-use super::caller::Happening;
+use super::audit::{Happening, Person};
 use super::lockout::{AccountLock, Counters, Gate, Standing, gate};
 use super::passwords::{MAX_BYTES, Verdict};
 use super::tokens::{IssuedTokens, RefreshContent};
-use super::users::stored_email;
+use super::users::email_to_look_up;
 use super::{Caller, Error, Failure, Identity, Refusal, UserPrincipal};
 use crate::clock::{after, seconds_until};
 use crate::store::access::{self, SessionAccess};
 use crate::store::sessions::{self, NewSession};
 use crate::store::sign_in_failures as failures;
-use crate::store::users::{self, Credentials};
+use crate::store::users::sign_in::{self as accounts, Credentials};
 use crate::store::{Scope, Transaction};
 use crate::telemetry::metrics;
 
@@ -45,7 +44,7 @@ impl Identity {
         metrics::login_attempt(match &outcome {
             Ok(_) => "success",
             Err(Failure::Error(Error::RateLimited { .. })) => "rate_limited",
-            Err(Failure::Refused(refusal)) if refusal.retry_after.is_some() => "locked",
+            Err(Failure::Refused(refusals)) if refusals.iter().any(|refusal| refusal.retry_after.is_some()) => "locked",
             Err(_) => "failure",
         });
         outcome
@@ -53,7 +52,7 @@ impl Identity {
 
     async fn try_sign_in(&self, caller: &Caller, sign_in: &SignIn<'_>) -> Result<SignedIn, Failure> {
         // No account has such an address, and no stored hash is of such a password: nothing to hide behind a hash.
-        let Some(email) = stored_email(sign_in.email) else { return Err(Refusal::invalid_credentials().into()) };
+        let Some(email) = email_to_look_up(sign_in.email) else { return Err(Refusal::invalid_credentials().into()) };
         if sign_in.password.len() > MAX_BYTES || sign_in.password.contains('\0') {
             return Err(Refusal::invalid_credentials().into());
         }
@@ -103,7 +102,7 @@ impl Identity {
         now: DateTime<Utc>,
     ) -> Result<(Option<Credentials>, Standing), Failure> {
         let mut transaction = self.database.read(&Scope::system(), &caller.statements).await?;
-        let account = users::credentials_by_email(&mut transaction, email).await?;
+        let account = accounts::credentials_by_email(&mut transaction, email).await?;
         let user_id = account.as_ref().map(|account| account.user_id);
         let fingerprint = caller.client.device_fingerprint.as_deref().unwrap_or_default();
         let address = caller.client.ip_address.as_deref();
@@ -143,18 +142,15 @@ impl Identity {
         // A lock that was set by hand stays as it was set.
         let barred = gate(standing, now) == Gate::Barred;
         let shown = account.filter(|_| !barred).map(|account| account.user_id);
-        users::record_failures(&mut transaction, shown, count.failures, count.locked_until).await?;
+        accounts::record_failures(&mut transaction, shown, count.failures, count.locked_until).await?;
         self.record_failed(&mut transaction, caller, account, reason, now).await?;
         let locked_now = count.failures == lockout.of_account().failures;
         if locked_now {
-            let happening = Happening {
-                event_type: "account_locked",
-                success: false,
-                actor: None,
-                subject: account.map(global_id),
-                detail: json!({ "failures": count.failures, "locked_until": count.locked_until }),
-            };
-            self.record(&mut transaction, caller, happening, now).await?;
+            let happening = Happening::failed("account_locked")
+                .with("failures", count.failures)
+                .with("locked_until", count.locked_until.map(|until| until.to_rfc3339()));
+            let happening = about(happening, account);
+            self.record(&mut transaction, caller, vec![happening], now).await?;
         }
         transaction.commit().await?;
         let user_id = account.map(|account| account.user_id.to_string());
@@ -186,14 +182,8 @@ impl Identity {
         reason: &'static str,
         now: DateTime<Utc>,
     ) -> Result<(), Failure> {
-        let happening = Happening {
-            event_type: "login_failed",
-            success: false,
-            actor: None,
-            subject: account.map(global_id),
-            detail: json!({ "reason": reason }),
-        };
-        Ok(self.record(transaction, caller, happening, now).await?)
+        let happening = about(Happening::failed("login_failed").with("reason", reason), account);
+        Ok(self.record(transaction, caller, vec![happening], now).await?)
     }
 
     /// The password was right: one transaction makes the session, or finds that it came too late.
@@ -209,8 +199,12 @@ impl Identity {
         let now = self.clock.now();
         let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;
         // Guesses made at the same time were counted meanwhile: a right one among them comes too late like any other.
-        let counter = if standing.known_device.is_some() { &counters.device } else { &counters.email };
-        let locked = failures::hold(&mut transaction, counter).await?.filter(|until| *until > now);
+        let deciding = if standing.known_device.is_some() {
+            [counters.device, counters.email]
+        } else {
+            [counters.email, counters.device]
+        };
+        let locked = failures::hold(&mut transaction, &deciding).await?.filter(|until| *until > now);
         if let Some(until) = locked
             && !was_unlocked_by_hand(standing, now)
         {
@@ -218,7 +212,7 @@ impl Identity {
         }
         // A known device gets in past a lock that others brought about; for them it stays.
         let lift_lock = standing.known_device.is_none() || standing.email.locked_until.is_none();
-        if !users::record_sign_in(&mut transaction, account, new_hash.as_deref(), lift_lock, now).await? {
+        if !accounts::record_sign_in(&mut transaction, account, new_hash.as_deref(), lift_lock, now).await? {
             drop(transaction);
             return Err(self.note_failure(caller, Some(account), counters, standing, "account_closed").await?);
         }
@@ -239,14 +233,11 @@ impl Identity {
             expires_at: after(now, lifetime),
         };
         sessions::insert(&mut transaction, &session).await?;
-        let happening = Happening {
-            event_type: "user_authenticated",
-            success: true,
-            actor: Some(global_id(account)),
-            subject: Some(format!("session:{}", session.id)),
-            detail: json!({ "rehashed": new_hash.is_some(), "remember_me": sign_in.remember_me }),
-        };
-        self.record(&mut transaction, caller, happening, now).await?;
+        let happening = about(Happening::new("user_authenticated").by(account.user_id), Some(account))
+            .to(format!("session:{}", session.id))
+            .with("rehashed", new_hash.is_some())
+            .with("remember_me", sign_in.remember_me);
+        self.record(&mut transaction, caller, vec![happening], now).await?;
         let access = access::of_session(&mut transaction, session.id, now).await?;
         let access = access.ok_or_else(|| Error::Internal("a session that has just begun is not there".to_owned()))?;
         let refresh = RefreshContent { jti: session.refresh_token_jti, generation: 0, issued_at: now };
@@ -277,8 +268,10 @@ impl Identity {
     }
 }
 
-fn global_id(account: &Credentials) -> String {
-    format!("user:{}", account.user_id)
+/// An event about this account, if there is one.
+fn about(happening: Happening, account: Option<&Credentials>) -> Happening {
+    let Some(account) = account else { return happening };
+    happening.about(Person { user_id: account.user_id, hotel_scope: account.hotel_scope, hotels: &account.hotels })
 }
 
 /// Counted as locked while the account is not: an operator has cleared `locked_until`.

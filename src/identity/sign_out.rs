@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use serde_json::json;
 use uuid::Uuid;
 
-use super::caller::Happening;
+use super::audit::Happening;
 use super::lockout::Counters;
+use super::password_rules::{self, Owner};
 use super::passwords::{MAX_BYTES, Verdict};
-use super::{Caller, Failure, Identity, Refusal, RefusalCode, password_rules, rules};
+use super::{Caller, Failure, Identity, Refusal, RefusalCode, rules};
 use crate::clock::seconds_until;
+use crate::store::Scope;
 use crate::store::sessions::{self, Ending};
 use crate::store::sign_in_failures as failures;
-use crate::store::{Scope, users};
+use crate::store::users::sign_in as accounts;
 
 /// Which of the caller's own sessions end.
 #[derive(Clone, Copy, Debug)]
@@ -49,14 +50,9 @@ impl Identity {
             }
         }
         let ended = sessions::end(&mut transaction, user.access.user_id, ending, "signed_out", now).await?;
-        let happening = Happening {
-            event_type: "user_signed_out",
-            success: true,
-            actor: Some(user.global_id()),
-            subject: Some(user.global_id()),
-            detail: json!({ "sessions": ended }),
-        };
-        self.record(&mut transaction, caller, happening, now).await?;
+        let happening =
+            Happening::new("user_signed_out").by(user.access.user_id).about(user.person()).with("sessions", ended);
+        self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
         tracing::info!(user_id = %user.access.user_id, sessions = ended, "user_signed_out");
         Ok(ended)
@@ -78,7 +74,7 @@ impl Identity {
         let counters = Counters::of(&user.access.email, &caller.client);
         let (account, lock) = {
             let mut transaction = self.database.read(&Scope::system(), &caller.statements).await?;
-            let account = users::credentials_by_id(&mut transaction, id).await?.ok_or_else(wrong)?;
+            let account = accounts::credentials_by_id(&mut transaction, id).await?.ok_or_else(wrong)?;
             let own = [counters.device];
             let counts = failures::read(&mut transaction, &own, self.settings.lockout.duration, now).await?;
             (account, counts.first().and_then(|count| count.locked_until))
@@ -88,18 +84,20 @@ impl Identity {
             let retry_after = Duration::from_secs(seconds_until(until, now));
             return Err(Refusal { field: Some("currentPassword"), ..Refusal::locked(retry_after) }.into());
         }
-        password_rules::check(change.new, &account, "newPassword")?;
+        let owner = Owner {
+            email: &account.email,
+            first_name: account.first_name.as_deref(),
+            last_name: account.last_name.as_deref(),
+        };
+        password_rules::check(change.new, owner, "newPassword")?;
         if let Verdict::Wrong = self.hasher.verify(change.current, Some(&account.password_hash)).await? {
             let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;
             failures::add(&mut transaction, &counters.device, self.settings.lockout.of_account(), now).await?;
-            let happening = Happening {
-                event_type: "password_change_failed",
-                success: false,
-                actor: Some(user.global_id()),
-                subject: Some(user.global_id()),
-                detail: json!({ "reason": "wrong_password" }),
-            };
-            self.record(&mut transaction, caller, happening, now).await?;
+            let happening = Happening::failed("password_change_failed")
+                .by(id)
+                .about(user.person())
+                .with("reason", "wrong_password");
+            self.record(&mut transaction, caller, vec![happening], now).await?;
             transaction.commit().await?;
             return Err(wrong());
         }
@@ -111,7 +109,7 @@ impl Identity {
 
         let now = self.clock.now();
         let mut transaction = self.database.write(caller.scope(), &caller.statements).await?;
-        if !users::change_password(&mut transaction, &account, &new_hash, now).await? {
+        if !accounts::change_password(&mut transaction, &account, &new_hash, now).await? {
             return Err(wrong());
         }
         let mut ended = 0;
@@ -119,14 +117,8 @@ impl Identity {
             let others = Ending::AllBut(user.access.session_id);
             ended = sessions::end(&mut transaction, id, others, "password_changed", now).await?;
         }
-        let happening = Happening {
-            event_type: "password_changed",
-            success: true,
-            actor: Some(user.global_id()),
-            subject: Some(user.global_id()),
-            detail: json!({ "sessions_ended": ended }),
-        };
-        self.record(&mut transaction, caller, happening, now).await?;
+        let happening = Happening::new("password_changed").by(id).about(user.person()).with("sessions_ended", ended);
+        self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
         tracing::info!(user_id = %id, sessions_ended = ended, "user_password_changed");
         Ok(id)

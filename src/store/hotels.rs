@@ -179,3 +179,69 @@ fn push_users(query: &mut QueryBuilder<Postgres>, users: &[HotelsOf]) {
     query.push("::uuid[], ").push_bind(users.iter().map(|user| user.every).collect::<Vec<_>>());
     query.push("::boolean[]) AS reader(user_id, every)");
 }
+
+/// Locks the visible ones among these hotels against being changed until the transaction ends; their ids, sorted.
+pub async fn lock_shared(transaction: &mut Transaction, ids: &[String]) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!("SELECT id FROM hotels WHERE id = ANY($1) ORDER BY id FOR SHARE", ids)
+        .fetch_all(transaction.statement())
+        .await?)
+}
+
+/// Locks a hotel for a change.
+pub async fn lock(transaction: &mut Transaction, id: &str) -> Result<Option<Hotel>> {
+    Ok(sqlx::query_as!(
+        Hotel,
+        "SELECT id, name, brand, country::text, city, address, pms_type, pms_config, active, created_at, updated_at
+           FROM hotels WHERE id = $1 FOR NO KEY UPDATE",
+        id
+    )
+    .fetch_optional(transaction.statement())
+    .await?)
+}
+
+/// Adds a hotel. False where the id is taken.
+pub async fn insert(transaction: &mut Transaction, hotel: &Hotel, created_by: Option<Uuid>) -> Result<bool> {
+    let done = sqlx::query!(
+        "INSERT INTO hotels (id, name, brand, country, city, address, pms_type, pms_config, active, created_at, updated_at,
+                created_by, updated_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12) ON CONFLICT DO NOTHING",
+        hotel.id,
+        hotel.name,
+        hotel.brand,
+        hotel.country,
+        hotel.city,
+        hotel.address,
+        hotel.pms_type,
+        hotel.pms_config,
+        hotel.active,
+        hotel.created_at,
+        hotel.updated_at,
+        created_by
+    )
+    .execute(transaction.statement())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Writes what may change of a hotel; how many rows there were.
+pub async fn update(transaction: &mut Transaction, hotel: &Hotel, updated_by: Option<Uuid>) -> Result<u64> {
+    let done = sqlx::query!(
+        "UPDATE hotels SET name = $2, brand = $3, country = $4, city = $5, address = $6, pms_type = $7, pms_config = $8,
+                active = $9, updated_at = $10, updated_by = $11
+          WHERE id = $1",
+        hotel.id,
+        hotel.name,
+        hotel.brand,
+        hotel.country,
+        hotel.city,
+        hotel.address,
+        hotel.pms_type,
+        hotel.pms_config,
+        hotel.active,
+        hotel.updated_at,
+        updated_by
+    )
+    .execute(transaction.statement())
+    .await?;
+    Ok(done.rows_affected())
+}

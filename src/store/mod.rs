@@ -18,7 +18,7 @@ mod transaction;
 pub mod users;
 
 pub use pool::{Database, PoolFigures, PoolSettings};
-pub use transaction::{Reads, Scope, StatementCount, Transaction, Walls};
+pub use transaction::{Reads, Scope, StatementCount, Transaction, Walls, Writes};
 
 /// What the database said, sorted by what can be done about it. Texts go to the log, never to a client.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,9 @@ pub enum Error {
     /// No connection, or none free in time: the same request can succeed a moment later.
     #[error("the database cannot be reached: {0}")]
     Unavailable(#[source] sqlx::Error),
+    /// A unique value is somebody else's: an email address, a name.
+    #[error("the database has such a row already: {0}")]
+    Taken(#[source] sqlx::Error),
     /// Anything else: a defect here, or a schema that was changed by hand.
     #[error("the database refused a statement: {0}")]
     Refused(#[source] sqlx::Error),
@@ -46,6 +49,10 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Database(database) => database.code().is_some_and(|code| is_passing(&code)),
             _ => false,
         };
+        let taken = matches!(&error, sqlx::Error::Database(database) if database.is_unique_violation());
+        if taken {
+            return Self::Taken(error);
+        }
         if passing { Self::Unavailable(error) } else { Self::Refused(error) }
     }
 }

@@ -126,3 +126,80 @@ pub async fn by_users(transaction: &mut Transaction, users: &[Uuid]) -> Result<H
     }
     Ok(held)
 }
+
+/// Locks these roles against being deleted or changed until the transaction ends, and returns them by id.
+pub async fn lock_shared(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<Role>> {
+    Ok(sqlx::query_as!(
+        Role,
+        "SELECT id, name, display_name, description, permissions, active, system, created_at, updated_at
+           FROM roles WHERE id = ANY($1) ORDER BY id FOR SHARE",
+        ids
+    )
+    .fetch_all(transaction.statement())
+    .await?)
+}
+
+/// Locks a role for a change.
+pub async fn lock(transaction: &mut Transaction, id: Uuid) -> Result<Option<Role>> {
+    Ok(sqlx::query_as!(
+        Role,
+        "SELECT id, name, display_name, description, permissions, active, system, created_at, updated_at
+           FROM roles WHERE id = $1 FOR UPDATE",
+        id
+    )
+    .fetch_optional(transaction.statement())
+    .await?)
+}
+
+/// Whether anybody holds this role.
+pub async fn is_held(transaction: &mut Transaction, id: Uuid) -> Result<bool> {
+    Ok(sqlx::query_scalar!(r#"SELECT EXISTS (SELECT 1 FROM user_roles WHERE role_id = $1) AS "held!""#, id)
+        .fetch_one(transaction.statement())
+        .await?)
+}
+
+/// Adds a role. False where the name is taken.
+pub async fn insert(transaction: &mut Transaction, role: &Role, created_by: Option<Uuid>) -> Result<bool> {
+    let done = sqlx::query!(
+        "INSERT INTO roles (id, name, display_name, description, permissions, active, system, created_at, updated_at,
+                created_by, updated_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10) ON CONFLICT DO NOTHING",
+        role.id,
+        role.name,
+        role.display_name,
+        role.description,
+        &role.permissions,
+        role.active,
+        role.system,
+        role.created_at,
+        role.updated_at,
+        created_by
+    )
+    .execute(transaction.statement())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Writes what may change of a role; how many rows there were.
+pub async fn update(transaction: &mut Transaction, role: &Role, updated_by: Option<Uuid>) -> Result<u64> {
+    let done = sqlx::query!(
+        "UPDATE roles SET display_name = $2, description = $3, permissions = $4, active = $5, updated_at = $6, updated_by = $7
+          WHERE id = $1",
+        role.id,
+        role.display_name,
+        role.description,
+        &role.permissions,
+        role.active,
+        role.updated_at,
+        updated_by
+    )
+    .execute(transaction.statement())
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Deletes a role; how many rows there were.
+pub async fn delete(transaction: &mut Transaction, id: Uuid) -> Result<u64> {
+    let done = sqlx::query!("DELETE FROM roles WHERE id = $1", id).execute(transaction.statement()).await?;
+    Ok(done.rows_affected())
+}

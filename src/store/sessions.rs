@@ -336,9 +336,12 @@ pub async fn end(
         Ending::All => (None, None),
     };
     let done = sqlx::query!(
+        // In the order of their ids, as everyone locks several sessions.
         "UPDATE user_sessions SET active = false, revoked = true, revoked_at = $4, revoke_reason = $5
-          WHERE user_id = $1 AND ($2::uuid IS NULL OR id = $2) AND id IS DISTINCT FROM $3::uuid
-            AND active AND NOT revoked AND expires_at > $4",
+          WHERE id IN (SELECT id FROM user_sessions
+                        WHERE user_id = $1 AND ($2::uuid IS NULL OR id = $2) AND id IS DISTINCT FROM $3::uuid
+                          AND active AND NOT revoked AND expires_at > $4
+                        ORDER BY id FOR NO KEY UPDATE)",
         user_id,
         only,
         except,
@@ -350,13 +353,26 @@ pub async fn end(
     Ok(done.rows_affected())
 }
 
+/// Where a user has signed in from: device fingerprint and client address, each pair once.
+pub async fn devices(transaction: &mut Transaction, user_id: Uuid) -> Result<Vec<(Option<String>, Option<String>)>> {
+    let rows = sqlx::query!(
+        "SELECT DISTINCT device_fingerprint, ip_address FROM user_sessions WHERE user_id = $1 ORDER BY 1, 2",
+        user_id
+    )
+    .fetch_all(transaction.statement())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.device_fingerprint, row.ip_address)).collect())
+}
+
 /// Notes that these sessions were used, each at its time; never moves one back.
 pub async fn touch(transaction: &mut Transaction, used: &[(Uuid, DateTime<Utc>)]) -> Result<()> {
     let (ids, times): (Vec<Uuid>, Vec<DateTime<Utc>>) = used.iter().copied().unzip();
     sqlx::query!(
         "UPDATE user_sessions s SET accessed_at = used.at
            FROM unnest($1::uuid[], $2::timestamptz[]) AS used(id, at)
-          WHERE s.id = used.id AND s.accessed_at < used.at",
+          WHERE s.id = used.id AND s.accessed_at < used.at
+            -- One that is being changed is left out: this waits for nobody, and comes round again.
+            AND s.id IN (SELECT id FROM user_sessions WHERE id = ANY($1) FOR NO KEY UPDATE SKIP LOCKED)",
         &ids,
         &times
     )
@@ -367,11 +383,18 @@ pub async fn touch(transaction: &mut Transaction, used: &[(Uuid, DateTime<Utc>)]
 
 /// Marks expired sessions as over and deletes those that ended before `keep_since`; how many of each.
 pub async fn sweep(transaction: &mut Transaction, now: DateTime<Utc>, keep_since: DateTime<Utc>) -> Result<(u64, u64)> {
-    let expired = sqlx::query!("UPDATE user_sessions SET active = false WHERE active AND expires_at <= $1", now)
-        .execute(transaction.statement())
-        .await?;
+    let expired = sqlx::query!(
+        "UPDATE user_sessions SET active = false
+          WHERE id IN (SELECT id FROM user_sessions WHERE active AND expires_at <= $1 FOR NO KEY UPDATE SKIP LOCKED)",
+        now
+    )
+    .execute(transaction.statement())
+    .await?;
     let deleted = sqlx::query!(
-        "DELETE FROM user_sessions WHERE NOT active AND least(expires_at, coalesce(revoked_at, expires_at)) < $1",
+        "DELETE FROM user_sessions
+          WHERE id IN (SELECT id FROM user_sessions
+                        WHERE NOT active AND least(expires_at, coalesce(revoked_at, expires_at)) < $1
+                          FOR UPDATE SKIP LOCKED)",
         keep_since
     )
     .execute(transaction.statement())

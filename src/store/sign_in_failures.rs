@@ -60,8 +60,7 @@ pub async fn read(
     window: Duration,
     now: DateTime<Utc>,
 ) -> Result<Vec<Count>> {
-    let kinds: Vec<String> = counters.iter().map(|counter| counter.counted_for.as_str().to_owned()).collect();
-    let subjects: Vec<Vec<u8>> = counters.iter().map(|counter| counter.subject.to_vec()).collect();
+    let (kinds, subjects) = columns(counters);
     let rows = sqlx::query_as!(
         Row,
         "SELECT f.kind, f.failures, f.counting_since, f.locked_until FROM sign_in_failures f
@@ -112,25 +111,36 @@ pub async fn add(
     .await?)
 }
 
-/// Where one counter stands, held until the transaction ends: what a sign-in that is about to succeed must look at.
-pub async fn hold(transaction: &mut Transaction, counter: &Counter) -> Result<Option<DateTime<Utc>>> {
-    Ok(sqlx::query_scalar!(
-        "SELECT locked_until FROM sign_in_failures WHERE kind = $1 AND subject = $2 FOR UPDATE",
-        counter.counted_for.as_str(),
-        &counter.subject[..]
+/// Until when the first of these counters locks, all held in their order until the transaction ends: what a sign-in that
+/// is about to succeed must look at.
+pub async fn hold(transaction: &mut Transaction, counters: &[Counter]) -> Result<Option<DateTime<Utc>>> {
+    let (kinds, subjects) = columns(counters);
+    let rows = sqlx::query!(
+        "SELECT asked.place, f.locked_until FROM sign_in_failures f
+           JOIN unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS asked(kind, subject, place)
+             ON f.kind = asked.kind AND f.subject = asked.subject
+          ORDER BY f.kind DESC, f.subject FOR UPDATE OF f",
+        &kinds,
+        &subjects
     )
-    .fetch_optional(transaction.statement())
-    .await?
-    .flatten())
+    .fetch_all(transaction.statement())
+    .await?;
+    Ok(rows.into_iter().find(|row| row.place == Some(1)).and_then(|row| row.locked_until))
 }
 
-/// Forgets what was counted.
+fn columns(counters: &[Counter]) -> (Vec<String>, Vec<Vec<u8>>) {
+    counters.iter().map(|counter| (counter.counted_for.as_str().to_owned(), counter.subject.to_vec())).unzip()
+}
+
+/// Forgets what was counted. Counters are locked in the order in which everyone locks them: email addresses, devices.
 pub async fn clear(transaction: &mut Transaction, counters: &[Counter]) -> Result<()> {
-    let kinds: Vec<String> = counters.iter().map(|counter| counter.counted_for.as_str().to_owned()).collect();
-    let subjects: Vec<Vec<u8>> = counters.iter().map(|counter| counter.subject.to_vec()).collect();
+    let (kinds, subjects) = columns(counters);
     sqlx::query!(
-        "DELETE FROM sign_in_failures f USING unnest($1::text[], $2::bytea[]) AS cleared(kind, subject)
-          WHERE f.kind = cleared.kind AND f.subject = cleared.subject",
+        "DELETE FROM sign_in_failures WHERE (kind, subject) IN (
+             SELECT f.kind, f.subject FROM sign_in_failures f
+               JOIN unnest($1::text[], $2::bytea[]) AS cleared(kind, subject)
+                 ON f.kind = cleared.kind AND f.subject = cleared.subject
+              ORDER BY f.kind DESC, f.subject FOR UPDATE OF f)",
         &kinds,
         &subjects
     )
@@ -142,7 +152,9 @@ pub async fn clear(transaction: &mut Transaction, counters: &[Counter]) -> Resul
 /// Drops counters that no longer count.
 pub async fn sweep(transaction: &mut Transaction, before: DateTime<Utc>) -> Result<u64> {
     let done = sqlx::query!(
-        "DELETE FROM sign_in_failures WHERE counting_since < $1 AND coalesce(locked_until < $1, true)",
+        "DELETE FROM sign_in_failures WHERE (kind, subject) IN (
+             SELECT kind, subject FROM sign_in_failures
+              WHERE counting_since < $1 AND coalesce(locked_until < $1, true) FOR UPDATE SKIP LOCKED)",
         before
     )
     .execute(transaction.statement())

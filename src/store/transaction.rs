@@ -39,18 +39,48 @@ pub struct Scope {
     pub all_hotels: bool,
     /// Holds user:view.
     pub view_users: bool,
+    /// Holds system:monitor or system:admin.
+    pub read_audit: bool,
     /// The hotels assigned to the user.
     pub hotels: Arc<[String]>,
 }
 
 impl Scope {
     pub fn system() -> Self {
-        Self { system: true, all_hotels: true, view_users: true, ..Self::default() }
+        Self { system: true, all_hotels: true, view_users: true, read_audit: true, ..Self::default() }
     }
 
     /// Whether every user is in sight.
     pub fn all_users(&self) -> bool {
         self.all_hotels && self.view_users
+    }
+
+    /// Whether every audit event is in sight.
+    pub fn all_events(&self) -> bool {
+        self.all_hotels && self.read_audit
+    }
+}
+
+/// What a transaction may change of others, once the rules have allowed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writes {
+    /// Nothing.
+    Nothing,
+    Users,
+    Roles,
+    Hotels,
+    Sessions,
+}
+
+impl Writes {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::Users => "users",
+            Self::Roles => "roles",
+            Self::Hotels => "hotels",
+            Self::Sessions => "sessions",
+        }
     }
 }
 
@@ -83,7 +113,7 @@ impl Transaction {
         let begin = begin_statement(scope, read_only);
         let seen = match walls {
             Walls::Both => scope.clone(),
-            Walls::RowSecurityAlone => Scope { all_hotels: true, view_users: true, ..scope.clone() },
+            Walls::RowSecurityAlone => Scope { all_hotels: true, view_users: true, read_audit: true, ..scope.clone() },
         };
         let open = async {
             loop {
@@ -113,6 +143,13 @@ impl Transaction {
     pub(super) fn statement(&mut self) -> &mut PgConnection {
         self.count.add_one();
         self.raw()
+    }
+
+    /// Goes on as this principal, to write what the rules have allowed: from here on both walls are the principal's own.
+    pub async fn act_as(&mut self, scope: &Scope, writes: Writes) -> Result<()> {
+        self.raw().execute(AssertSqlSafe(settings_statement(scope, writes))).await?;
+        self.scope = scope.clone();
+        Ok(())
     }
 
     /// Keeps what was written. Acknowledge nothing before this has returned.
@@ -154,11 +191,16 @@ impl Drop for Transaction {
     }
 }
 
-/// BEGIN and who asks, in one trip. A simple query takes no parameters, so only a uuid and booleans may stand in it:
-/// their text cannot carry SQL.
+/// BEGIN and who asks, in one trip.
 fn begin_statement(scope: &Scope, read_only: bool) -> String {
     // Reads see one moment, however many statements they take.
     let mode = if read_only { "ISOLATION LEVEL REPEATABLE READ READ ONLY" } else { "READ WRITE" };
+    format!("BEGIN {mode}; SET LOCAL ROLE voicehive_app; {}", settings_statement(scope, Writes::Nothing))
+}
+
+/// Says who asks. A simple query takes no parameters, so only a uuid, booleans and words of ours may stand in it: their
+/// text cannot carry SQL.
+fn settings_statement(scope: &Scope, writes: Writes) -> String {
     let principal = match (scope.system, scope.user_id) {
         (true, _) => "system",
         (false, Some(_)) => "user",
@@ -166,10 +208,13 @@ fn begin_statement(scope: &Scope, read_only: bool) -> String {
     };
     let user_id = scope.user_id.map(|id| id.to_string()).unwrap_or_default();
     format!(
-        "BEGIN {mode}; SET LOCAL ROLE voicehive_app; \
-         SELECT set_config('app.principal', '{principal}', true), set_config('app.user_id', '{user_id}', true), \
-         set_config('app.all_hotels', '{}', true), set_config('app.view_users', '{}', true)",
-        scope.all_hotels, scope.view_users
+        "SELECT set_config('app.principal', '{principal}', true), set_config('app.user_id', '{user_id}', true), \
+         set_config('app.all_hotels', '{}', true), set_config('app.view_users', '{}', true), \
+         set_config('app.read_audit', '{}', true), set_config('app.writes', '{}', true)",
+        scope.all_hotels,
+        scope.view_users,
+        scope.read_audit,
+        writes.as_str()
     )
 }
 

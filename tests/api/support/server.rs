@@ -52,6 +52,9 @@ pub fn identity_settings(folder: &Path) -> Settings {
         algorithm: Algorithm::EdDsa,
         signing_key_file: folder.join("keys").join("signing.pem"),
         previous_key_files: Vec::new(),
+        audit_retention: None,
+        audit_key_file: folder.join("keys").join("audit.key"),
+        previous_audit_key_files: Vec::new(),
     }
 }
 

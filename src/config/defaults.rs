@@ -1,0 +1,118 @@
+//! What holds where nothing is set; `voicehive.example.yaml` says the same, and a test compares the two.
+
+use std::time::Duration;
+
+use super::{
+    AuditConfig, AuthConfig, BootstrapConfig, Config, DatabaseConfig, Environment, GraphqlConfig, HashingConfig,
+    HttpConfig, JwtAlgorithm, JwtConfig, LimitsConfig, LockoutConfig, LogConfig, LogFormat, SslMode,
+};
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8000".to_owned(),
+            data_dir: None,
+            environment: Environment::Development,
+            database: DatabaseConfig::default(),
+            auth: AuthConfig::default(),
+            jwt: JwtConfig::default(),
+            limits: LimitsConfig::default(),
+            graphql: GraphqlConfig::default(),
+            http: HttpConfig::default(),
+            audit: AuditConfig::default(),
+            log: LogConfig::default(),
+            bootstrap: BootstrapConfig::default(),
+        }
+    }
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            host: None,
+            port: 5432,
+            database: "voicehive".to_owned(),
+            username: "voicehive".to_owned(),
+            password: None,
+            ssl_mode: SslMode::Prefer,
+            pool_size: 10,
+            max_overflow: 20,
+            pool_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(3),
+            recycle: Duration::from_hours(1),
+            statement_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self {
+            access_token_lifetime: Duration::from_mins(15),
+            session_lifetime: days(7),
+            remember_me_lifetime: days(30),
+            lockout: LockoutConfig::default(),
+            hashing: HashingConfig::default(),
+            enforce_password_change: None,
+            session_retention: days(90),
+        }
+    }
+}
+
+impl Default for LockoutConfig {
+    fn default() -> Self {
+        Self { threshold: 5, duration: Duration::from_mins(15) }
+    }
+}
+
+impl Default for HashingConfig {
+    fn default() -> Self {
+        Self { memory_kib: 19_456, iterations: 2, parallelism: 1, workers: None, queue_timeout: Duration::from_secs(5) }
+    }
+}
+
+impl Default for JwtConfig {
+    fn default() -> Self {
+        Self {
+            issuer: "voicehive-identity".to_owned(),
+            audience: "voicehive".to_owned(),
+            algorithm: JwtAlgorithm::EdDsa,
+            signing_key_file: None,
+            previous_key_files: Vec::new(),
+        }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self { sign_ins_per_address: 300, body_bytes: 1024 * 1024 }
+    }
+}
+
+impl Default for GraphqlConfig {
+    fn default() -> Self {
+        Self { introspection: true, explorer: true, max_depth: 15, max_complexity: 100_000, max_tokens: 10_000 }
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            trusted_proxies: Vec::new(),
+            header_timeout: Duration::from_secs(10),
+            max_connections: 4096,
+            shutdown_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, level: "info".to_owned() }
+    }
+}
+
+pub(super) const fn days(count: u64) -> Duration {
+    Duration::from_hours(24 * count)
+}

@@ -1,0 +1,364 @@
+//! Users: the type, its look-ups and its lists. Changing them is in [`mutations`].
+
+pub mod mutations;
+
+use std::sync::Arc;
+
+use async_graphql::connection::Connection;
+use async_graphql::{Context, Enum, ID, InputObject, Object, OneofObject};
+
+use crate::graphql::connection::{
+    PageArguments, TotalCount, connection, read_session_cursor, read_text_cursor, read_user_cursor, user_cursor,
+};
+use crate::graphql::context::RequestContext;
+use crate::graphql::errors::{GraphqlError, Result};
+use crate::graphql::hotel::{HotelConnection, hotel_connection};
+use crate::graphql::ids::{self, GlobalId};
+use crate::graphql::loaders::{
+    HotelCount, HotelPage, RolesOf, SessionCount, SessionPage, UserById, UserCount, UserList, UserPage,
+};
+use crate::graphql::role::Role;
+use crate::graphql::scalars::DateTime;
+use crate::graphql::session::{SessionConnection, SessionFilter, session_connection};
+use crate::identity::require_ready;
+use crate::store::hotels::HotelsOf;
+use crate::store::sessions::SessionsOf;
+use crate::store::users::{self, UserOrderField as Field, UsersOf};
+
+/// Whether a user or an API key reaches every hotel, or only those assigned.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "users::HotelScope")]
+pub enum HotelScope {
+    /// Every hotel, those to come included.
+    All,
+    /// The hotels assigned, and no other.
+    Assigned,
+}
+
+pub struct User(pub users::User);
+
+/// A person who can sign in.
+///
+/// Visible to themself, to the people of the same hotels, and to callers with user:view and hotel scope ALL.
+#[Object]
+impl User {
+    /// user:<uuid>
+    pub async fn id(&self) -> ID {
+        GlobalId::User(self.0.id).to_id()
+    }
+
+    /// Unique, stored trimmed and in lower case.
+    async fn email(&self) -> &str {
+        &self.0.email
+    }
+
+    /// Given name.
+    async fn first_name(&self) -> Option<&str> {
+        self.0.first_name.as_deref()
+    }
+
+    /// Family name.
+    async fn last_name(&self) -> Option<&str> {
+        self.0.last_name.as_deref()
+    }
+
+    /// First and last name, or the email address where both are missing.
+    async fn display_name(&self) -> String {
+        let names = [&self.0.first_name, &self.0.last_name].into_iter().flatten();
+        let names: Vec<&str> = names.map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
+        if names.is_empty() { self.0.email.clone() } else { names.join(" ") }
+    }
+
+    /// False once deactivated: such a user cannot sign in.
+    async fn active(&self) -> bool {
+        self.0.active
+    }
+
+    /// Without a verified email address a user cannot sign in.
+    async fn email_verified(&self) -> bool {
+        self.0.email_verified
+    }
+
+    /// True while `lockedUntil` lies in the future.
+    async fn locked(&self, context: &Context<'_>) -> bool {
+        self.0.locked_until.is_some_and(|until| until > context.identity().clock().now())
+    }
+
+    /// Until when sign-ins are refused after too many failures.
+    async fn locked_until(&self) -> Option<DateTime> {
+        self.0.locked_until.map(DateTime)
+    }
+
+    /// Failed sign-ins since the last successful one.
+    async fn failed_login_attempts(&self) -> i32 {
+        self.0.failed_login_attempts
+    }
+
+    /// When the user last signed in; null if never.
+    async fn last_login_at(&self) -> Option<DateTime> {
+        self.0.last_login_at.map(DateTime)
+    }
+
+    /// When the password was last set.
+    async fn password_changed_at(&self) -> Option<DateTime> {
+        self.0.password_changed_at.map(DateTime)
+    }
+
+    /// The user must set a new password before doing anything else (demo accounts, reset passwords).
+    async fn must_change_password(&self) -> bool {
+        self.0.must_change_password
+    }
+
+    /// Whether sign-in asks for a second factor.
+    async fn mfa_enabled(&self) -> bool {
+        self.0.mfa_enabled
+    }
+
+    /// Whether the user reaches every hotel, or only those assigned.
+    async fn hotel_scope(&self) -> HotelScope {
+        self.0.hotel_scope.into()
+    }
+
+    /// Roles held, by name. A user holds few, so this is a plain list.
+    async fn roles(&self, context: &Context<'_>) -> Result<Vec<Role>> {
+        let roles = context.loader().load_one(RolesOf(self.0.id)).await?.unwrap_or_default();
+        Ok(roles.iter().cloned().map(Role).collect())
+    }
+
+    /// Union of the permissions of the user's active roles, sorted.
+    async fn permissions(&self, context: &Context<'_>) -> Result<Vec<String>> {
+        let roles = context.loader().load_one(RolesOf(self.0.id)).await?.unwrap_or_default();
+        let mut permissions: Vec<String> =
+            roles.iter().filter(|role| role.active).flat_map(|role| role.permissions.iter().cloned()).collect();
+        permissions.sort_unstable();
+        permissions.dedup();
+        Ok(permissions)
+    }
+
+    /// Hotels the user may access: all active hotels under scope ALL, else those assigned. By id; of others' hotels only
+    /// those that the caller reaches too.
+    async fn hotels(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<HotelConnection> {
+        let page = PageArguments { first, after, last, before }.request(|cursor| read_text_cursor("hotel", cursor))?;
+        let user = HotelsOf { user_id: self.0.id, every: self.0.hotel_scope == users::HotelScope::All };
+        let hotels = context.loader().load_one(HotelPage { user, page }).await?;
+        Ok(hotel_connection(hotels, TotalCount::HotelsOfUser(HotelCount { user, at_most: None })))
+    }
+
+    /// Newest first. One's own; those of others with user:view.
+    async fn sessions(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<SessionFilter>,
+    ) -> Result<SessionConnection> {
+        let page = PageArguments { first, after, last, before }.request(read_session_cursor)?;
+        let parent = SessionsOf::User(self.0.id);
+        let filter = Arc::new(filter.unwrap_or_default().into_store(context)?);
+        let sessions = context.loader().load_one(SessionPage { parent, filter: filter.clone(), page }).await?;
+        Ok(session_connection(sessions, TotalCount::Sessions(SessionCount { parent, filter, at_most: None })))
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// When it was last changed.
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
+    }
+
+    /// Who made the account, where the caller may see them; null for the system itself.
+    async fn created_by(&self, context: &Context<'_>) -> Result<Option<User>> {
+        load_user(context, self.0.created_by).await
+    }
+
+    /// Who last changed the account, where the caller may see them; null for the system itself.
+    async fn updated_by(&self, context: &Context<'_>) -> Result<Option<User>> {
+        load_user(context, self.0.updated_by).await
+    }
+}
+
+async fn load_user(context: &Context<'_>, id: Option<uuid::Uuid>) -> Result<Option<User>> {
+    let Some(id) = id else { return Ok(None) };
+    Ok(context.loader().load_one(UserById(id)).await?.map(User))
+}
+
+pub type UserConnection = Connection<String, User, TotalCount>;
+
+/// Names one user, by id or by email address.
+#[derive(OneofObject)]
+pub enum UserBy {
+    /// user:<uuid>
+    Id(ID),
+    /// However it is written: upper or lower case, spaces around it.
+    Email(String),
+}
+
+/// Narrows a list of users; what is left out does not.
+#[derive(Default, InputObject)]
+pub struct UserFilter {
+    /// Case-insensitive; matches anywhere in email, first or last name. At least 2 characters.
+    search: Option<String>,
+    /// Can sign in, or was deactivated.
+    active: Option<bool>,
+    /// Locked at this moment, or not.
+    locked: Option<bool>,
+    /// Whether the email address is verified.
+    email_verified: Option<bool>,
+    /// Reaches every hotel, or only those assigned.
+    hotel_scope: Option<HotelScope>,
+    /// Holds any of these roles.
+    roles: Option<Vec<ID>>,
+    /// May access any of these hotels.
+    hotels: Option<Vec<ID>>,
+    /// Has this permission through an active role.
+    permission: Option<String>,
+    /// At this instant or later.
+    created_after: Option<DateTime>,
+    /// Before this instant.
+    created_before: Option<DateTime>,
+    /// At this instant or later.
+    last_login_after: Option<DateTime>,
+    /// Before this instant; who never signed in is not meant.
+    last_login_before: Option<DateTime>,
+}
+
+const MAX_IDS_IN_FILTER: usize = 100;
+
+/// A search text, or the reason why it is none.
+pub fn search_text(search: Option<String>) -> Result<Option<String>> {
+    let Some(search) = search else { return Ok(None) };
+    let length = search.trim().chars().count();
+    if !(2..=100).contains(&length) {
+        return Err(GraphqlError::bad_input("filter.search", "has 2 to 100 characters"));
+    }
+    Ok(Some(search.trim().to_owned()))
+}
+
+impl UserFilter {
+    fn into_store(self, context: &Context<'_>) -> Result<users::UserFilter> {
+        let parse_all = |ids: &[ID], argument: &str| {
+            if ids.len() > MAX_IDS_IN_FILTER {
+                return Err(GraphqlError::bad_input(argument, "holds at most 100 ids"));
+            }
+            Ok(())
+        };
+        let roles = self.roles.map(|ids| {
+            parse_all(&ids, "filter.roles")?;
+            ids.iter().map(|id| ids::role_id(id, "filter.roles")).collect::<Result<Vec<_>>>()
+        });
+        let hotels = self.hotels.map(|ids| {
+            parse_all(&ids, "filter.hotels")?;
+            ids.iter().map(|id| ids::hotel_id(id, "filter.hotels")).collect::<Result<Vec<_>>>()
+        });
+        let now = context.identity().clock().now();
+        Ok(users::UserFilter {
+            search: search_text(self.search)?,
+            active: self.active,
+            locked: self.locked.map(|locked| (locked, now)),
+            email_verified: self.email_verified,
+            hotel_scope: self.hotel_scope.map(Into::into),
+            roles: roles.transpose()?,
+            hotels: hotels.transpose()?,
+            permission: self.permission,
+            created_after: self.created_after.map(|time| time.0),
+            created_before: self.created_before.map(|time| time.0),
+            last_login_after: self.last_login_after.map(|time| time.0),
+            last_login_before: self.last_login_before.map(|time| time.0),
+        })
+    }
+}
+
+/// How a list of users is sorted; users alike in the field by their ids.
+#[derive(InputObject)]
+pub struct UserOrder {
+    /// What to sort by.
+    field: UserOrderField,
+    /// Which way.
+    #[graphql(default_with = "OrderDirection::Asc")]
+    direction: OrderDirection,
+}
+
+/// What users can be sorted by.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "Field")]
+pub enum UserOrderField {
+    /// When the account was made.
+    CreatedAt,
+    /// Email address.
+    Email,
+    /// Upper and lower case alike; without a last name first.
+    LastName,
+    /// Who never signed in first.
+    LastLoginAt,
+}
+
+/// Which way a list is sorted.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+pub enum OrderDirection {
+    /// Smallest, earliest or first in the alphabet first.
+    Asc,
+    /// The other way round.
+    Desc,
+}
+
+/// A list of users of a parent, as its field was asked for it.
+pub async fn list_users(
+    context: &Context<'_>,
+    parent: UsersOf,
+    page: PageArguments,
+    filter: Option<UserFilter>,
+    order: Option<UserOrder>,
+) -> Result<UserConnection> {
+    let filter = Arc::new(filter.unwrap_or_default().into_store(context)?);
+    let order = order.map_or(users::UserOrder { field: Field::CreatedAt, descending: false }, |order| {
+        users::UserOrder { field: order.field.into(), descending: order.direction == OrderDirection::Desc }
+    });
+    let page = page.request(|cursor| read_user_cursor(order.field, cursor))?;
+    let list = Arc::new(UserList { filter: filter.clone(), order, page });
+    let users = context.loader().load_one(UserPage { parent: parent.clone(), list }).await?;
+    let total = TotalCount::Users(UserCount { parent, filter, at_most: None });
+    let Some(users) = users else { return Ok(Connection::with_additional_fields(false, false, total)) };
+    Ok(connection(users, total, |user| user_cursor(order.field, &user.cursor(order.field)), User))
+}
+
+#[derive(Default)]
+pub struct UserQueries;
+
+#[Object]
+impl UserQueries {
+    /// One user; null where there is none that the caller may see.
+    async fn user(&self, context: &Context<'_>, by: UserBy) -> Result<Option<User>> {
+        require_ready(&context.caller())?;
+        match by {
+            UserBy::Id(id) => load_user(context, Some(ids::user_id(&id, "by.id")?)).await,
+            UserBy::Email(email) => Ok(context.identity().user_by_email(&context.caller(), &email).await?.map(User)),
+        }
+    }
+
+    /// The users the caller may see; in the order they were made, unless asked for otherwise.
+    #[allow(clippy::too_many_arguments, reason = "the contract's arguments")]
+    async fn users(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<UserFilter>,
+        order_by: Option<UserOrder>,
+    ) -> Result<UserConnection> {
+        list_users(context, UsersOf::Everyone, PageArguments { first, after, last, before }, filter, order_by).await
+    }
+}

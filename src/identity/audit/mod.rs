@@ -1,0 +1,290 @@
+//! The audit trail: what is written down, and in which words. Reading it is in [`reading`], what proves it whole in
+//! [`chain`], what a person may have of it in [`export`].
+
+pub(super) mod chain;
+mod export;
+mod reading;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+pub use chain::{Finding, Verification};
+pub use export::Exported;
+pub use reading::whole_detail;
+
+use super::masking::masked;
+use super::{Caller, Error, Failure, Identity, Principal, RefusalCode};
+use crate::store::audit::{self, NewEvent, Origin};
+use crate::store::hotels::Hotel;
+use crate::store::roles::Role;
+use crate::store::users::HotelScope;
+use crate::store::users::changes::UserState;
+use crate::store::{self, Scope, Transaction};
+
+/// What an event tells, beside when and from where.
+#[derive(Clone)]
+pub(super) struct Happening {
+    event_type: &'static str,
+    success: bool,
+    actor: Option<String>,
+    subject: Option<String>,
+    about: Option<Uuid>,
+    hotels: Vec<String>,
+    detail: Map<String, Value>,
+    personal: Map<String, Value>,
+}
+
+/// Whom an event is about, and where they belonged at the time.
+#[derive(Clone, Copy)]
+pub(super) struct Person<'a> {
+    pub user_id: Uuid,
+    pub hotel_scope: HotelScope,
+    pub hotels: &'a [String],
+}
+
+impl<'a> From<&'a UserState> for Person<'a> {
+    fn from(user: &'a UserState) -> Self {
+        Self { user_id: user.id, hotel_scope: user.hotel_scope, hotels: &user.hotels }
+    }
+}
+
+pub(super) fn user_gid(id: Uuid) -> String {
+    format!("user:{id}")
+}
+
+impl Happening {
+    pub fn new(event_type: &'static str) -> Self {
+        Self {
+            event_type,
+            success: true,
+            actor: None,
+            subject: None,
+            about: None,
+            hotels: Vec::new(),
+            detail: Map::new(),
+            personal: Map::new(),
+        }
+    }
+
+    pub fn failed(event_type: &'static str) -> Self {
+        Self { success: false, ..Self::new(event_type) }
+    }
+
+    /// Done by this user.
+    pub fn by(self, actor: Uuid) -> Self {
+        Self { actor: Some(user_gid(actor)), ..self }
+    }
+
+    /// Done to this user, or to something of theirs, which [`Happening::to`] then names.
+    pub fn about(mut self, person: Person<'_>) -> Self {
+        self.about = Some(person.user_id);
+        self.subject = Some(user_gid(person.user_id));
+        // Who reaches every hotel belongs to none of them.
+        if person.hotel_scope == HotelScope::Assigned {
+            self.hotels
+                .extend(person.hotels.iter().filter(|hotel| !self.hotels.contains(hotel)).cloned().collect::<Vec<_>>());
+        } else {
+            self.hotels.clear();
+        }
+        self
+    }
+
+    /// Done to this, by global id.
+    pub fn to(self, subject: String) -> Self {
+        Self { subject: Some(subject), ..self }
+    }
+
+    pub fn at_hotel(self, hotel: &str) -> Self {
+        Self { hotels: vec![hotel.to_owned()], subject: Some(format!("hotel:{hotel}")), ..self }
+    }
+
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.detail.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// What is erased with the person it is about.
+    pub fn with_personal(mut self, key: &str, value: Option<&str>) -> Self {
+        if let Some(value) = value {
+            self.personal.insert(key.to_owned(), value.into());
+        }
+        self
+    }
+
+    /// Leaves out what is about a person, as for one who has just been erased.
+    pub fn without_personal(mut self) -> Self {
+        self.personal.clear();
+        self
+    }
+
+    /// The fields that differ, each with what it was and what it is. Nothing was before something is made, and nothing is
+    /// after it has gone.
+    pub fn with_changes(mut self, before: &[Field], after: &[Field]) -> Self {
+        let (mut changes, mut personal) = (Map::new(), Map::new());
+        let empty =
+            |fields: &[Field]| fields.iter().map(|field| Field { value: Value::Null, ..*field }).collect::<Vec<_>>();
+        let (before, after) = match (before.is_empty(), after.is_empty()) {
+            (true, _) => (empty(after), after.to_vec()),
+            (_, true) => (before.to_vec(), empty(before)),
+            _ => (before.to_vec(), after.to_vec()),
+        };
+        for (old, new) in before.into_iter().zip(after).filter(|(old, new)| old.value != new.value) {
+            let change = json!({ "before": old.value, "after": new.value });
+            if old.personal {
+                // That it changed stays when what it was is erased.
+                changes.insert(old.name.to_owned(), Value::Null);
+                personal.insert(old.name.to_owned(), change);
+            } else {
+                changes.insert(old.name.to_owned(), change);
+            }
+        }
+        self.detail.insert("changes".to_owned(), changes.into());
+        if !personal.is_empty() {
+            self.personal.insert("changes".to_owned(), personal.into());
+        }
+        self
+    }
+}
+
+/// A field of something that is changed, as the trail tells it.
+#[derive(Clone, PartialEq)]
+pub(super) struct Field {
+    name: &'static str,
+    personal: bool,
+    value: Value,
+}
+
+fn field(name: &'static str, value: impl Into<Value>) -> Field {
+    Field { name, personal: false, value: value.into() }
+}
+
+fn personal(name: &'static str, value: impl Into<Value>) -> Field {
+    Field { name, personal: true, value: value.into() }
+}
+
+pub(super) fn fields_of_user(user: &UserState) -> Vec<Field> {
+    let scope = if user.hotel_scope == HotelScope::All { "ALL" } else { "ASSIGNED" };
+    vec![
+        personal("email", user.email.as_str()),
+        personal("first_name", user.first_name.as_deref()),
+        personal("last_name", user.last_name.as_deref()),
+        field("active", user.active),
+        field("email_verified", user.email_verified),
+        field("must_change_password", user.must_change_password),
+        field("failed_login_attempts", user.failed_login_attempts),
+        field("locked_until", user.locked_until.map(|until| until.to_rfc3339())),
+        field("hotel_scope", scope),
+        field("roles", user.roles.clone()),
+        field("hotels", user.hotels.clone()),
+    ]
+}
+
+pub(super) fn fields_of_role(role: &Role) -> Vec<Field> {
+    vec![
+        field("name", role.name.as_str()),
+        field("display_name", role.display_name.as_str()),
+        field("description", role.description.as_deref()),
+        field("permissions", role.permissions.clone()),
+        field("active", role.active),
+    ]
+}
+
+pub(super) fn fields_of_hotel(hotel: &Hotel) -> Vec<Field> {
+    vec![
+        field("name", hotel.name.as_str()),
+        field("brand", hotel.brand.as_deref()),
+        field("country", hotel.country.as_deref()),
+        field("city", hotel.city.as_deref()),
+        field("address", hotel.address.as_deref()),
+        field("pms_type", hotel.pms_type.as_str()),
+        field("pms_config", hotel.pms_config.as_ref().map(masked)),
+        field("active", hotel.active),
+    ]
+}
+
+impl Identity {
+    /// Appends audit events to the transaction that does what they tell of.
+    pub(super) async fn record(
+        &self,
+        transaction: &mut Transaction,
+        caller: &Caller,
+        happenings: Vec<Happening>,
+        now: DateTime<Utc>,
+    ) -> store::Result<()> {
+        let origin = Origin {
+            ip_address: caller.client.ip_address.as_deref(),
+            user_agent: caller.client.user_agent.as_deref(),
+            request_id: Some(&caller.request_id),
+        };
+        audit::append(transaction, origin, &self.events(happenings, now)).await
+    }
+
+    /// The same for what the system does by itself.
+    pub(super) async fn record_own(
+        &self,
+        transaction: &mut Transaction,
+        happening: Happening,
+        now: DateTime<Utc>,
+    ) -> store::Result<()> {
+        audit::append(transaction, Origin::default(), &self.events(vec![happening], now)).await
+    }
+
+    fn events(&self, happenings: Vec<Happening>, now: DateTime<Utc>) -> Vec<NewEvent> {
+        let event = |happening: Happening| NewEvent {
+            id: self.clock.new_id(),
+            occurred_at: now,
+            event_type: happening.event_type,
+            success: happening.success,
+            actor: happening.actor,
+            subject: happening.subject,
+            about: happening.about,
+            hotels: happening.hotels,
+            detail: happening.detail.into(),
+            personal: (!happening.personal.is_empty()).then(|| happening.personal.into()),
+        };
+        happenings.into_iter().map(event).collect()
+    }
+
+    /// Passes an outcome on, and writes down a refusal by rule: who tried what, on what.
+    pub(super) async fn noting_refusals<T>(
+        &self,
+        caller: &Caller,
+        operation: &'static str,
+        subject: Option<String>,
+        outcome: Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let Err(failure) = &outcome else { return outcome };
+        let (Some(reason), Principal::User(user)) = (reason_by_rule(failure), &caller.principal) else {
+            return outcome;
+        };
+        let access = &user.access;
+        // About whoever tried it: whom they tried it on need not be theirs to know of.
+        let mut happening = Happening::failed("change_refused")
+            .by(access.user_id)
+            .about(user.person())
+            .with("operation", operation)
+            .with("reason", reason);
+        happening.subject = subject;
+        let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;
+        self.record(&mut transaction, caller, vec![happening], self.clock.now()).await?;
+        transaction.commit().await?;
+        tracing::warn!(user_id = %access.user_id, operation, reason, "change_refused");
+        outcome
+    }
+}
+
+/// Why a rule refused; None where it was not a rule that did.
+fn reason_by_rule(failure: &Failure) -> Option<&'static str> {
+    match failure {
+        Failure::Error(Error::Forbidden(_)) => Some("forbidden"),
+        Failure::Error(_) => None,
+        Failure::Refused(refusals) => refusals.iter().find_map(|refusal| match refusal.code {
+            RefusalCode::NotFound => Some("not_found"),
+            RefusalCode::PrivilegeEscalation => Some("privilege_escalation"),
+            RefusalCode::LastAdministrator => Some("last_administrator"),
+            RefusalCode::SystemRole => Some("system_role"),
+            _ => None,
+        }),
+    }
+}

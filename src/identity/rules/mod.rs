@@ -1,0 +1,250 @@
+//! Who may see and do what. Pure functions: every operation asks here, none repeats a rule.
+//!
+//! A permission comes from any active role, and the hotel scope bounds where it holds. To change somebody, one must see
+//! them, reach every hotel that they reach and hold every permission that they hold; nobody gives what they do not have.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::masking::masked;
+use super::{Error, Principal, Refusal, RefusalCode, Result, UserPrincipal};
+use crate::store::Scope;
+use crate::store::audit::events::AuditEvent;
+use crate::store::hotels::Hotel;
+use crate::store::roles::Role;
+use crate::store::users::HotelScope;
+use crate::store::users::changes::UserState;
+
+/// The built-in role of which somebody always remains.
+pub(super) const ADMINISTRATOR: &str = "SYSTEM_ADMIN";
+
+/// What the principal may see, for both walls.
+///
+/// One sees oneself and the people of one's own hotels. Scope ALL shows every hotel, and with user:view everyone. While
+/// the password must be changed, one sees oneself alone.
+pub(super) fn scope_of(principal: &Principal) -> Scope {
+    match principal {
+        Principal::Anonymous => Scope::default(),
+        Principal::User(user) => scope_of_user(user),
+    }
+}
+
+pub(super) fn scope_of_user(user: &UserPrincipal) -> Scope {
+    let own = Scope { user_id: Some(user.access.user_id), ..Scope::default() };
+    if user.confined {
+        return own;
+    }
+    Scope {
+        all_hotels: user.access.hotel_scope == HotelScope::All,
+        view_users: user.may("user:view"),
+        read_audit: user.may("system:monitor") || user.may("system:admin"),
+        hotels: Arc::from(user.access.hotels.as_slice()),
+        ..own
+    }
+}
+
+/// The user, or the refusal of whoever is none.
+pub(super) fn signed_in(principal: &Principal) -> Result<&Arc<UserPrincipal>> {
+    match principal {
+        Principal::User(user) => Ok(user),
+        Principal::Anonymous => Err(Error::Unauthenticated(
+            "sign in first: call login and send its accessToken as `Authorization: Bearer <token>`",
+        )),
+    }
+}
+
+/// The user, unless the password must be changed first.
+pub(super) fn ready(principal: &Principal) -> Result<&Arc<UserPrincipal>> {
+    let user = signed_in(principal)?;
+    if user.confined { Err(Error::PasswordChangeRequired) } else { Ok(user) }
+}
+
+/// What is done to a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UserAction {
+    /// First and last name: one's own are one's own.
+    Rename,
+    /// Email address, whether it is verified, hotel scope.
+    Update,
+    Deactivate,
+    Reactivate,
+    Delete,
+    Unlock,
+    ResetPassword,
+    /// Roles and hotels, given or taken.
+    Assign,
+    /// One's own sessions are one's own.
+    EndSessions,
+}
+
+/// Whether the caller may do this to anybody, or to themself. Asked before anything is read, so that the answer tells
+/// nothing of who there is.
+pub(super) fn may_begin(caller: &UserPrincipal, action: UserAction, to_oneself: bool) -> Result<()> {
+    if to_oneself && matches!(action, UserAction::Rename | UserAction::EndSessions) {
+        return Ok(());
+    }
+    match action {
+        UserAction::Delete if caller.may("user:delete") => Ok(()),
+        UserAction::Delete => Err(Error::Forbidden("the permission user:delete")),
+        _ if caller.may("user:update") => Ok(()),
+        _ => Err(Error::Forbidden("the permission user:update")),
+    }
+}
+
+/// Whether the caller, who may begin, may do this to this user. `field` names the user in the input.
+pub(super) fn on_user(
+    caller: &UserPrincipal,
+    action: UserAction,
+    target: &UserState,
+    field: &'static str,
+) -> Result<(), Refusal> {
+    let oneself = caller.access.user_id == target.id;
+    if !sees(caller, target) {
+        return Err(no_such("user", field));
+    }
+    match action {
+        UserAction::Deactivate | UserAction::Delete if oneself => {
+            let message = "This is your own account: you would lock yourself out. Ask another administrator.";
+            Err(Refusal::new(RefusalCode::LastAdministrator, field, message))
+        }
+        UserAction::ResetPassword if oneself => {
+            let message = "To change your own password call changePassword.";
+            Err(Refusal::new(RefusalCode::InvalidValue, field, message))
+        }
+        _ if commands(caller, target) => Ok(()),
+        _ => {
+            let message = "This user holds permissions or hotels that you do not hold; ask somebody who does.";
+            Err(Refusal::new(RefusalCode::PrivilegeEscalation, field, message))
+        }
+    }
+}
+
+/// Whether the caller may see this user's single sessions: one's own, and with user:view those of others in sight.
+pub(super) fn sees_sessions_of(caller: &UserPrincipal, user_id: Uuid) -> bool {
+    caller.access.user_id == user_id || caller.may("user:view")
+}
+
+/// The one answer for what is out of sight and for what does not exist.
+pub(super) fn no_such(noun: &str, field: &'static str) -> Refusal {
+    Refusal::new(RefusalCode::NotFound, field, format!("There is no such {noun}, or you may not see it."))
+}
+
+/// By the same rule as the lists: oneself, the people of one's own hotels, with scope ALL and user:view everyone.
+fn sees(caller: &UserPrincipal, target: &UserState) -> bool {
+    caller.access.user_id == target.id
+        || (caller.access.hotel_scope == HotelScope::All && caller.may("user:view"))
+        || target.hotels.iter().any(|hotel| caller.access.hotels.contains(hotel))
+}
+
+/// Reaches every hotel that the target reaches, and holds every permission that the target holds.
+fn commands(caller: &UserPrincipal, target: &UserState) -> bool {
+    may_give_scope(caller, target.hotel_scope)
+        && target.hotels.iter().all(|hotel| reaches(caller, hotel))
+        && target.permissions.iter().all(|permission| caller.may(permission))
+}
+
+/// Whether the caller may add users.
+pub(super) fn may_add_users(caller: &UserPrincipal) -> Result<()> {
+    if caller.may("user:create") { Ok(()) } else { Err(Error::Forbidden("the permission user:create")) }
+}
+
+/// Nobody gives a role that grants what they do not hold, nor takes part in giving it by making it active later.
+pub(super) fn may_give_role(caller: &UserPrincipal, role: &Role) -> bool {
+    role.permissions.iter().all(|permission| caller.may(permission))
+}
+
+/// Nobody gives every hotel who does not reach every hotel.
+pub(super) fn may_give_scope(caller: &UserPrincipal, scope: HotelScope) -> bool {
+    scope == HotelScope::Assigned || caller.access.hotel_scope == HotelScope::All
+}
+
+/// Whether a hotel is within the caller's scope: what is not, is not there for them.
+pub(super) fn reaches(caller: &UserPrincipal, hotel_id: &str) -> bool {
+    caller.access.hotel_scope == HotelScope::All || caller.access.hotels.iter().any(|id| id == hotel_id)
+}
+
+/// Whether this user, as it stands, can administer the system.
+pub(super) fn administers(user: &UserState) -> bool {
+    user.active
+        && user.email_verified
+        && user.hotel_scope == HotelScope::All
+        && user.roles.iter().any(|role| role == ADMINISTRATOR)
+}
+
+/// Refuses a change after which nobody could administer the system.
+pub(super) fn keeps_an_administrator(remaining: i64, field: &'static str) -> Result<(), Refusal> {
+    if remaining > 0 {
+        return Ok(());
+    }
+    let message =
+        "Nobody could administer the system any more: make somebody else SYSTEM_ADMIN with every hotel first.";
+    Err(Refusal::new(RefusalCode::LastAdministrator, field, message))
+}
+
+/// Whether the caller may add, change and delete roles. They belong to the whole group, so that takes its every hotel.
+pub(super) fn may_change_roles(caller: &UserPrincipal) -> Result<()> {
+    if caller.may("system:admin") && caller.access.hotel_scope == HotelScope::All {
+        return Ok(());
+    }
+    Err(Error::Forbidden("the permission system:admin and hotel scope ALL"))
+}
+
+/// Whether the caller may change this role, or delete it.
+pub(super) fn on_role(caller: &UserPrincipal, role: &Role) -> Result<(), Refusal> {
+    if role.system {
+        let message = "Built-in roles stay as they are: make a role of your own.";
+        return Err(Refusal::new(RefusalCode::SystemRole, "id", message));
+    }
+    if may_give_role(caller, role) {
+        return Ok(());
+    }
+    let message = "This role grants permissions that you do not hold; ask somebody who does.";
+    Err(Refusal::new(RefusalCode::PrivilegeEscalation, "id", message))
+}
+
+/// Whether the caller may put these permissions into a role.
+pub(super) fn may_give_permissions(caller: &UserPrincipal, permissions: &[String]) -> Result<(), Refusal> {
+    match permissions.iter().find(|permission| !caller.may(permission)) {
+        None => Ok(()),
+        Some(missing) => {
+            let message = format!("You do not hold {missing} yourself.");
+            Err(Refusal::new(RefusalCode::PrivilegeEscalation, "permissions", message))
+        }
+    }
+}
+
+/// Whether the caller may add hotels: a new one is within nobody's assigned hotels.
+pub(super) fn may_add_hotels(caller: &UserPrincipal) -> Result<()> {
+    if caller.may("hotel:create") && caller.access.hotel_scope == HotelScope::All {
+        return Ok(());
+    }
+    Err(Error::Forbidden("the permission hotel:create and hotel scope ALL"))
+}
+
+/// Whether the caller may change hotels at all; which, [`reaches`] says.
+pub(super) fn may_change_hotels(caller: &UserPrincipal) -> Result<()> {
+    if caller.may("hotel:update") { Ok(()) } else { Err(Error::Forbidden("the permission hotel:update")) }
+}
+
+/// A hotel's PMS settings as this principal may see them: not at all without hotel:update there, and never a secret.
+pub fn pms_config_of(principal: &Principal, hotel: &Hotel) -> Option<Value> {
+    let user = ready(principal).ok()?;
+    if !user.may("hotel:update") || !reaches(user, &hotel.id) {
+        return None;
+    }
+    hotel.pms_config.as_ref().map(masked)
+}
+
+/// Whether the principal may see who brought an event about, and from where. Whom it is about learns only of themself,
+/// and of strangers who tried to be them.
+pub fn origin_is_visible(principal: &Principal, event: &AuditEvent) -> bool {
+    let Ok(user) = ready(principal) else { return false };
+    user.may("system:monitor")
+        || user.may("system:admin")
+        || event.actor.as_ref().is_none_or(|actor| *actor == user.global_id())
+}

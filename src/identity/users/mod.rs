@@ -1,0 +1,72 @@
+//! Users. Reading them is here, and what the caller may not see is simply not there; [`create`], [`update`], [`standing`],
+//! [`assign`] and [`delete`] change them, all by way of [`change`].
+
+mod assign;
+mod change;
+mod create;
+mod delete;
+mod standing;
+mod update;
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+pub use assign::Assignment;
+pub(super) use change::{as_allowed, later_than};
+pub use create::NewUser;
+pub(super) use standing::MAX_REASON;
+pub use update::UserUpdate;
+
+use super::fields::stored_email;
+use super::{Caller, Identity, Result, rules};
+use crate::store::page::{Page, PageRequest};
+use crate::store::users::{self, User, UserCursor, UserFilter, UserOrder, UsersOf};
+
+/// An email address as it is looked up: as it is stored, or at least trimmed and in lower case, for accounts that came from
+/// elsewhere; None where it can be nobody's.
+pub(super) fn email_to_look_up(text: &str) -> Option<String> {
+    let lenient = || {
+        let email = text.trim().to_lowercase();
+        let plausible = (3..=254).contains(&email.len()) && email.contains('@') && !email.contains(char::is_control);
+        plausible.then_some(email)
+    };
+    stored_email(text).or_else(lenient)
+}
+
+impl Identity {
+    /// A page of users for each of `parents`, which are of one kind.
+    pub async fn user_pages(
+        &self,
+        caller: &Caller,
+        parents: &[UsersOf],
+        filter: &UserFilter,
+        order: UserOrder,
+        page: &PageRequest<UserCursor>,
+    ) -> Result<HashMap<UsersOf, Page<User>>> {
+        Ok(users::pages(&mut *caller.read().await?, parents, filter, order, page).await?)
+    }
+
+    /// How many users each of `parents` has, at most `at_most`.
+    pub async fn user_counts(
+        &self,
+        caller: &Caller,
+        parents: &[UsersOf],
+        filter: &UserFilter,
+        at_most: Option<i64>,
+    ) -> Result<HashMap<UsersOf, i64>> {
+        Ok(users::counts(&mut *caller.read().await?, parents, filter, at_most).await?)
+    }
+
+    /// The visible ones among these users; oneself also while the password must be changed.
+    pub async fn users_by_id(&self, caller: &Caller, ids: &[Uuid]) -> Result<Vec<User>> {
+        Ok(users::by_ids(&mut *caller.read_own().await?, ids).await?)
+    }
+
+    /// The user with this email address, however it is written.
+    pub async fn user_by_email(&self, caller: &Caller, email: &str) -> Result<Option<User>> {
+        rules::ready(&caller.principal)?;
+        let Some(email) = email_to_look_up(email) else { return Ok(None) };
+        Ok(users::by_email(&mut *caller.read().await?, &email).await?)
+    }
+}

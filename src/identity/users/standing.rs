@@ -1,0 +1,153 @@
+//! Whether a user can sign in: deactivate, reactivate, unlock, and set a temporary password.
+
+use uuid::Uuid;
+
+use super::change::{Consequences, UserChange};
+use crate::identity::audit::user_gid;
+use crate::identity::fields::{self, Problems};
+use crate::identity::lockout::Counters;
+use crate::identity::password_rules::{self, Owner};
+use crate::identity::rules::{self, UserAction};
+use crate::identity::{Caller, Client, Error, Failure, Identity, passwords};
+use crate::store::users::changes;
+use crate::store::{Transaction, sessions, sign_in_failures};
+
+/// The longest reason, in characters.
+pub(in crate::identity) const MAX_REASON: usize = 500;
+
+impl Identity {
+    /// Lets a user sign in no more; sessions end at once.
+    pub async fn deactivate_user(&self, caller: &Caller, id: Uuid, reason: Option<&str>) -> Result<(), Failure> {
+        let outcome = self.try_deactivate_user(caller, id, reason).await;
+        self.noting_refusals(caller, "deactivate_user", Some(user_gid(id)), outcome).await
+    }
+
+    async fn try_deactivate_user(&self, caller: &Caller, id: Uuid, reason: Option<&str>) -> Result<(), Failure> {
+        let action = UserAction::Deactivate;
+        rules::may_begin(rules::ready(&caller.principal)?, action, false)?;
+        let mut problems = Problems::default();
+        let reason = problems.check(fields::optional("reason", reason, MAX_REASON));
+        problems.settle()?;
+        let mut transaction = self.begin_change(caller).await?;
+        changes::lock_administrators(&mut transaction).await?;
+        let change = self.begin_user_change(transaction, caller, action, &[id], "id").await?;
+        let consequences = Consequences { end_sessions: Some("user_deactivated"), reason, ..Consequences::default() };
+        self.finish_user_change(caller, change, "user_deactivated", consequences, |user| user.active = false).await
+    }
+
+    /// Lets a deactivated user sign in again.
+    pub async fn reactivate_user(&self, caller: &Caller, id: Uuid) -> Result<(), Failure> {
+        let outcome = self.try_reactivate_user(caller, id).await;
+        self.noting_refusals(caller, "reactivate_user", Some(user_gid(id)), outcome).await
+    }
+
+    async fn try_reactivate_user(&self, caller: &Caller, id: Uuid) -> Result<(), Failure> {
+        let action = UserAction::Reactivate;
+        rules::may_begin(rules::ready(&caller.principal)?, action, false)?;
+        let transaction = self.begin_change(caller).await?;
+        let change = self.begin_user_change(transaction, caller, action, &[id], "id").await?;
+        let consequences = Consequences::default();
+        self.finish_user_change(caller, change, "user_reactivated", consequences, |user| user.active = true).await
+    }
+
+    /// Forgets failed sign-ins, and lifts the lock that they brought about.
+    pub async fn unlock_user(&self, caller: &Caller, id: Uuid) -> Result<(), Failure> {
+        let outcome = self.try_unlock_user(caller, id).await;
+        self.noting_refusals(caller, "unlock_user", Some(user_gid(id)), outcome).await
+    }
+
+    async fn try_unlock_user(&self, caller: &Caller, id: Uuid) -> Result<(), Failure> {
+        let action = UserAction::Unlock;
+        rules::may_begin(rules::ready(&caller.principal)?, action, false)?;
+        let transaction = self.begin_change(caller).await?;
+        let change = self.forget_failures_and_begin(transaction, caller, action, id).await?;
+        self.finish_user_change(caller, change, "user_unlocked", Consequences::default(), |user| {
+            user.failed_login_attempts = 0;
+            user.locked_until = None;
+        })
+        .await
+    }
+
+    /// Sets a temporary password, which the user must change; lifts a lock, and ends all sessions. The password, where one
+    /// was made.
+    pub async fn reset_password(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        new_password: Option<&str>,
+    ) -> Result<Option<String>, Failure> {
+        let outcome = self.try_reset_password(caller, id, new_password).await;
+        self.noting_refusals(caller, "reset_user_password", Some(user_gid(id)), outcome).await
+    }
+
+    async fn try_reset_password(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        new_password: Option<&str>,
+    ) -> Result<Option<String>, Failure> {
+        let action = UserAction::ResetPassword;
+        rules::may_begin(rules::ready(&caller.principal)?, action, false)?;
+        if let Some(password) = new_password {
+            // Whether it is the user's own name can be told only of a user whom the caller may see and change.
+            let transaction = self.begin_change(caller).await?;
+            let change = self.begin_user_change(transaction, caller, action, &[id], "id").await?;
+            for user in &change.users {
+                let owner = Owner {
+                    email: &user.email,
+                    first_name: user.first_name.as_deref(),
+                    last_name: user.last_name.as_deref(),
+                };
+                password_rules::check(password, owner, "newPassword")?;
+            }
+        }
+        let temporary = if new_password.is_none() { Some(passwords::temporary()?) } else { None };
+        let password = new_password.or(temporary.as_deref()).unwrap_or_default();
+        let hash = self.hasher.hash(password).await?;
+
+        let transaction = self.begin_change(caller).await?;
+        let change = self.forget_failures_and_begin(transaction, caller, action, id).await?;
+        let consequences =
+            Consequences { end_sessions: Some("password_reset"), password_hash: Some(hash), ..Consequences::default() };
+        self.finish_user_change(caller, change, "password_reset", consequences, |user| {
+            user.must_change_password = true;
+            user.failed_login_attempts = 0;
+            user.locked_until = None;
+        })
+        .await?;
+        Ok(temporary)
+    }
+
+    /// Clears what was counted against a user, and begins the change. Counters are locked before users, as sign-in does it;
+    /// nothing of it is kept where the rules refuse.
+    async fn forget_failures_and_begin(
+        &self,
+        mut transaction: Transaction,
+        caller: &Caller,
+        action: UserAction,
+        id: Uuid,
+    ) -> Result<UserChange, Failure> {
+        let email = self.forget_failures(&mut transaction, id).await?;
+        let change = self.begin_user_change(transaction, caller, action, &[id], "id").await?;
+        let same = change.users.first().map(|user| user.email.as_str()) == email.as_deref();
+        // The address was changed in between, and another one's failures forgotten.
+        if same { Ok(change) } else { Err(Error::Unavailable(None).into()) }
+    }
+
+    /// Clears what was counted against a user, by email address and by device; the address.
+    pub(super) async fn forget_failures(
+        &self,
+        transaction: &mut Transaction,
+        id: Uuid,
+    ) -> Result<Option<String>, Failure> {
+        let user = changes::states(transaction, &[id]).await?.into_iter().next();
+        let Some(user) = user else { return Ok(None) };
+        let mut counters = vec![Counters::of(&user.email, &Client::default()).email];
+        for (device_fingerprint, ip_address) in sessions::devices(transaction, id).await? {
+            let client = Client { ip_address, device_fingerprint, user_agent: None };
+            counters.push(Counters::of(&user.email, &client).device);
+        }
+        sign_in_failures::clear(transaction, &counters).await?;
+        Ok(Some(user.email))
+    }
+}
