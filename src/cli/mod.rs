@@ -1,9 +1,11 @@
 //! Floor 5: the command line. One file a command; errors end here, as one line on standard error and exit code 1.
 
+mod audit;
 mod database;
 mod schema;
 mod serve;
 mod system;
+mod users;
 
 use std::process::ExitCode;
 
@@ -26,6 +28,12 @@ enum Command {
     /// Look after the database.
     #[command(subcommand)]
     Database(Database),
+    /// Look after users.
+    #[command(subcommand)]
+    Users(Users),
+    /// Look after the audit trail.
+    #[command(subcommand)]
+    Audit(Audit),
     /// Print the GraphQL schema.
     Schema,
 }
@@ -40,12 +48,37 @@ enum Database {
     },
 }
 
+#[derive(Subcommand)]
+enum Users {
+    /// Print everything that is kept about one person, one JSON object a line: for a subject access request.
+    Export {
+        /// Whom: user:<uuid>, the bare uuid, or the email address. By id also after the account was deleted.
+        #[arg(long)]
+        user: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum Audit {
+    /// Prove that nothing in the audit trail was changed or removed, or say where. Exit code 1 where something was.
+    Verify {
+        /// The end of the chain as an earlier run told it, number:hash: it must still be there.
+        #[arg(long)]
+        head: Option<String>,
+        /// One JSON object instead of text for people.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command.unwrap_or(Command::Serve) {
         Command::Schema => schema::print(),
         Command::Serve => with_runtime(|config| async { serve::run(config).await }),
+        Command::Users(Users::Export { user }) => with_runtime(move |config| users::export(config, user)),
+        Command::Audit(Audit::Verify { head, json }) => with_runtime(move |config| audit::verify(config, head, json)),
         Command::Database(Database::Health { json }) => with_runtime(move |config| database::health(config, json)),
     };
     match done {

@@ -13,7 +13,7 @@ use crate::config::{Config, DatabaseConfig, Environment, JwtAlgorithm, SslMode};
 use crate::graphql::guard::Limits;
 use crate::http::{Options, ServerSettings};
 use crate::identity::{Administrator, Algorithm, HashingSettings, Identity, Lockout, Seeds, Settings};
-use crate::store::embedded::DataDir;
+use crate::store::embedded::{self, DataDir, Embedded};
 use crate::store::{Database, PoolSettings};
 
 /// The folder for what this machine keeps.
@@ -105,6 +105,35 @@ pub fn identity(config: &Config, database: Database) -> anyhow::Result<Arc<Ident
         previous_audit_key_files: config.audit.previous_key_files.clone(),
     };
     Ok(Identity::new(database, Clock::default(), settings)?)
+}
+
+/// Does something with the system from the command line: on the external database, or on the embedded one, which is started
+/// for it where no server runs.
+pub async fn with_identity<T>(
+    config: &Config,
+    work: impl AsyncFnOnce(Arc<Identity>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let there = match external_database(config)? {
+        Some(options) => Some(options),
+        None => embedded::running(&data_dir(config)).await?,
+    };
+    let (options, started) = if let Some(options) = there {
+        (options, None)
+    } else {
+        let started = Embedded::start(&data_dir(config)).await?;
+        (started.connect_options(), Some(started))
+    };
+    let database = Database::new(options, pool_settings(config));
+    let done = match identity(config, database.clone()) {
+        Ok(identity) => work(identity).await,
+        Err(error) => Err(error),
+    };
+    // Also where it failed: nothing of ours stays behind.
+    database.close().await;
+    if let Some(started) = started {
+        started.stop().await;
+    }
+    done
 }
 
 /// Puts in what a new system begins with; whether the demo users are among it.

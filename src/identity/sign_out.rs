@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use uuid::Uuid;
 
 use super::audit::Happening;
@@ -117,7 +118,15 @@ impl Identity {
             let others = Ending::AllBut(user.access.session_id);
             ended = sessions::end(&mut transaction, id, others, "password_changed", now).await?;
         }
-        let happening = Happening::new("password_changed").by(id).about(user.person()).with("sessions_ended", ended);
+        let changes = match user.access.must_change_password {
+            true => json!({ "must_change_password": { "before": true, "after": false } }),
+            false => json!({}),
+        };
+        let happening = Happening::new("password_changed")
+            .by(id)
+            .about(user.person())
+            .with("sessions_ended", ended)
+            .with("changes", changes);
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
         tracing::info!(user_id = %id, sessions_ended = ended, "user_password_changed");

@@ -4,6 +4,8 @@
 mod database;
 mod examples;
 mod health;
+mod hotels_and_roles;
+mod isolation;
 mod lockout;
 mod passwords;
 mod processes;
@@ -17,3 +19,4 @@ mod support;
 mod tenants;
 mod tokens;
 mod transport;
+mod users;

@@ -9,7 +9,6 @@ mod tests;
 use std::sync::Arc;
 
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::masking::masked;
 use super::{Error, Principal, Refusal, RefusalCode, Result, UserPrincipal};
@@ -122,11 +121,6 @@ pub(super) fn on_user(
             Err(Refusal::new(RefusalCode::PrivilegeEscalation, field, message))
         }
     }
-}
-
-/// Whether the caller may see this user's single sessions: one's own, and with user:view those of others in sight.
-pub(super) fn sees_sessions_of(caller: &UserPrincipal, user_id: Uuid) -> bool {
-    caller.access.user_id == user_id || caller.may("user:view")
 }
 
 /// The one answer for what is out of sight and for what does not exist.

@@ -227,8 +227,6 @@ fn nobody_gives_what_they_do_not_hold() {
     for (hotel, here, there) in [("h1", true, true), ("h2", false, true)] {
         assert_eq!((reaches(&caller, hotel), reaches(&everywhere, hotel)), (here, there));
     }
-    assert!(sees_sessions_of(&everywhere, ME) && !sees_sessions_of(&everywhere, THEM));
-    assert!(sees_sessions_of(&caller, THEM));
 }
 
 #[test]

@@ -22,7 +22,7 @@ impl Identity {
         rules::may_begin(rules::ready(&caller.principal)?, action, false)?;
         let mut transaction = self.begin_change(caller).await?;
         changes::lock_administrators(&mut transaction).await?;
-        self.forget_failures(&mut transaction, id).await?;
+        self.forget_failures(&mut transaction, caller, action, id).await?;
         let mut change = self.begin_user_change(transaction, caller, action, &[id], "id").await?;
         let Some(user) = change.users.pop() else { return Err(rules::no_such("user", "id").into()) };
         let (mut transaction, actor, now) = (change.transaction, change.actor, change.now);

@@ -118,8 +118,7 @@ impl Identity {
         Ok(temporary)
     }
 
-    /// Clears what was counted against a user, and begins the change. Counters are locked before users, as sign-in does it;
-    /// nothing of it is kept where the rules refuse.
+    /// Clears what was counted against a user, and begins the change; nothing of it is kept where the rules refuse.
     async fn forget_failures_and_begin(
         &self,
         mut transaction: Transaction,
@@ -127,27 +126,31 @@ impl Identity {
         action: UserAction,
         id: Uuid,
     ) -> Result<UserChange, Failure> {
-        let email = self.forget_failures(&mut transaction, id).await?;
+        let email = self.forget_failures(&mut transaction, caller, action, id).await?;
         let change = self.begin_user_change(transaction, caller, action, &[id], "id").await?;
-        let same = change.users.first().map(|user| user.email.as_str()) == email.as_deref();
+        let same = change.users.first().is_some_and(|user| user.email == email);
         // The address was changed in between, and another one's failures forgotten.
         if same { Ok(change) } else { Err(Error::Unavailable(None).into()) }
     }
 
-    /// Clears what was counted against a user, by email address and by device; the address.
+    /// Clears what was counted against a user, by email address and by device; the address. To be called before the user is
+    /// locked: counters are locked first, as sign-in does it. So the rules are asked once more when the lock is there.
     pub(super) async fn forget_failures(
         &self,
         transaction: &mut Transaction,
+        caller: &Caller,
+        action: UserAction,
         id: Uuid,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<String, Failure> {
         let user = changes::states(transaction, &[id]).await?.into_iter().next();
-        let Some(user) = user else { return Ok(None) };
+        let user = user.ok_or_else(|| rules::no_such("user", "id"))?;
+        rules::on_user(rules::ready(&caller.principal)?, action, &user, "id")?;
         let mut counters = vec![Counters::of(&user.email, &Client::default()).email];
         for (device_fingerprint, ip_address) in sessions::devices(transaction, id).await? {
             let client = Client { ip_address, device_fingerprint, user_agent: None };
             counters.push(Counters::of(&user.email, &client).device);
         }
         sign_in_failures::clear(transaction, &counters).await?;
-        Ok(Some(user.email))
+        Ok(user.email)
     }
 }

@@ -40,6 +40,20 @@ impl Answer {
         self.body["errors"][0]["extensions"]["argument"].as_str().unwrap_or_default()
     }
 
+    /// What the mutation `name` was refused for, as `CODE field`; empty where it worked.
+    #[track_caller]
+    pub fn refusals(&self, name: &str) -> Vec<String> {
+        let errors = self.data(&format!("/{name}/errors")).as_array().expect("a list of errors");
+        let told = |error: &Value| {
+            assert!(error["message"].as_str().is_some_and(|message| message.ends_with('.')), "{error}");
+            let path = error["path"].as_array().expect("a path");
+            assert_eq!(path[0], "input", "{error}");
+            let field = path.get(1).and_then(Value::as_str).unwrap_or_default();
+            format!("{} {field}", error["code"].as_str().expect("a code")).trim_end().to_owned()
+        };
+        errors.iter().map(told).collect()
+    }
+
     pub fn statements(&self) -> u64 {
         self.headers["x-sql-statements"].to_str().expect("text").parse().expect("a number")
     }
@@ -61,7 +75,7 @@ const LOGIN: &str = "mutation($input: LoginInput!) { login(input: $input) {
     retryAfter errors { code message path } } }";
 
 const REFRESH: &str = "mutation($input: RefreshInput!) { refresh(input: $input) {
-    tokens { accessToken refreshToken tokenType expiresIn } session { id expiresAt } errors { code path } } }";
+    tokens { accessToken refreshToken tokenType expiresIn } session { id expiresAt } errors { code message path } } }";
 
 impl Client {
     pub fn new(address: SocketAddr) -> Self {
@@ -99,6 +113,21 @@ impl Client {
         let body = json!({ "query": query, "variables": variables });
         let accept = "application/graphql-response+json";
         self.send(self.http.post(self.url("/graphql")).header("accept", accept).json(&body)).await
+    }
+
+    /// One mutation with its `input`; `selection` is what to answer beside the errors.
+    pub async fn mutate(&self, name: &str, input: Value, selection: &str) -> Answer {
+        let kind: String = name.chars().take(1).flat_map(char::to_uppercase).chain(name.chars().skip(1)).collect();
+        let document = format!(
+            "mutation($input: {kind}Input!) {{ {name}(input: $input) {{ {selection} errors {{ code message path }} }} }}"
+        );
+        self.graphql(&document, json!({ "input": input })).await
+    }
+
+    /// As `mutate`, of a mutation that must work.
+    #[track_caller]
+    pub fn done(answer: &Answer, name: &str) {
+        assert_eq!(answer.refusals(name), [] as [&str; 0], "{}", answer.body);
     }
 
     pub async fn query(&self, query: &str) -> Answer {
