@@ -159,7 +159,7 @@ CREATE FUNCTION drop_audit_partitions(before timestamptz) RETURNS SETOF text LAN
     SET search_path = pg_catalog AS $$
 DECLARE
     partition text;
-    month date;
+    gone date;
 BEGIN
     IF NOT public.principal_is_system() THEN
         RAISE EXCEPTION 'only the system itself drops partitions' USING ERRCODE = 'insufficient_privilege';
@@ -171,15 +171,15 @@ BEGIN
         SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
          WHERE i.inhparent = 'public.audit_events'::regclass AND c.relname ~ '^audit_events_[0-9]{4}_[0-9]{2}$'
          ORDER BY c.relname LOOP
-        month := to_date(right(partition, 7), 'YYYY_MM');
-        EXIT WHEN (month + interval '1 month') AT TIME ZONE 'UTC' > before;
+        gone := to_date(right(partition, 7), 'YYYY_MM');
+        EXIT WHEN (gone + interval '1 month') AT TIME ZONE 'UTC' > before;
         EXECUTE format('DROP TABLE public.%I', partition);
         EXECUTE format('DROP TABLE IF EXISTS public.%I', replace(partition, 'audit_events', 'audit_event_hotels'));
         UPDATE public.audit_seals s SET event_ids = NULL, event_hashes = NULL
-         WHERE s.month = drop_audit_partitions.month AND s.event_ids IS NOT NULL;
+         WHERE s.month = gone AND s.event_ids IS NOT NULL;
         DELETE FROM public.audit_events_unsealed u
-         WHERE u.occurred_at >= month::timestamp AT TIME ZONE 'UTC' AND u.occurred_at < (month + interval '1 month') AT TIME ZONE 'UTC';
-        RETURN NEXT to_char(month, 'YYYY-MM');
+         WHERE u.occurred_at >= gone::timestamp AT TIME ZONE 'UTC' AND u.occurred_at < (gone + interval '1 month') AT TIME ZONE 'UTC';
+        RETURN NEXT to_char(gone, 'YYYY-MM');
     END LOOP;
 END
 $$;

@@ -118,9 +118,10 @@ impl Identity {
             let others = Ending::AllBut(user.access.session_id);
             ended = sessions::end(&mut transaction, id, others, "password_changed", now).await?;
         }
-        let changes = match user.access.must_change_password {
-            true => json!({ "must_change_password": { "before": true, "after": false } }),
-            false => json!({}),
+        let changes = if user.access.must_change_password {
+            json!({ "must_change_password": { "before": true, "after": false } })
+        } else {
+            json!({})
         };
         let happening = Happening::new("password_changed")
             .by(id)

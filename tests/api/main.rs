@@ -1,6 +1,7 @@
 //! Black-box tests: they speak HTTP to the real server on a real PostgreSQL. One file a capability; `support` starts
 //! what they need.
 
+mod audit;
 mod database;
 mod examples;
 mod health;
@@ -11,6 +12,7 @@ mod passwords;
 mod processes;
 mod reading;
 mod rest;
+mod revocation;
 mod schema;
 mod sessions;
 mod sign_in;

@@ -8,7 +8,7 @@ use crate::identity::fields::{self, Problems};
 use crate::identity::lockout::Counters;
 use crate::identity::password_rules::{self, Owner};
 use crate::identity::rules::{self, UserAction};
-use crate::identity::{Caller, Client, Error, Failure, Identity, passwords};
+use crate::identity::{Caller, Client, Failure, Identity, passwords};
 use crate::store::users::changes;
 use crate::store::{Transaction, sessions, sign_in_failures};
 
@@ -126,22 +126,20 @@ impl Identity {
         action: UserAction,
         id: Uuid,
     ) -> Result<UserChange, Failure> {
-        let email = self.forget_failures(&mut transaction, caller, action, id).await?;
-        let change = self.begin_user_change(transaction, caller, action, &[id], "id").await?;
-        let same = change.users.first().is_some_and(|user| user.email == email);
-        // The address was changed in between, and another one's failures forgotten.
-        if same { Ok(change) } else { Err(Error::Unavailable(None).into()) }
+        self.forget_failures(&mut transaction, caller, action, id).await?;
+        self.begin_user_change(transaction, caller, action, &[id], "id").await
     }
 
-    /// Clears what was counted against a user, by email address and by device; the address. To be called before the user is
-    /// locked: counters are locked first, as sign-in does it. So the rules are asked once more when the lock is there.
+    /// Clears what was counted against a user, by email address and by device. To be called before the user is locked:
+    /// counters are locked first, as sign-in does it. So the rules are asked once more when the lock is there.
     pub(super) async fn forget_failures(
         &self,
         transaction: &mut Transaction,
         caller: &Caller,
         action: UserAction,
         id: Uuid,
-    ) -> Result<String, Failure> {
+    ) -> Result<(), Failure> {
+        changes::lock_email(transaction, id).await?;
         let user = changes::states(transaction, &[id]).await?.into_iter().next();
         let user = user.ok_or_else(|| rules::no_such("user", "id"))?;
         rules::on_user(rules::ready(&caller.principal)?, action, &user, "id")?;
@@ -150,7 +148,6 @@ impl Identity {
             let client = Client { ip_address, device_fingerprint, user_agent: None };
             counters.push(Counters::of(&user.email, &client).device);
         }
-        sign_in_failures::clear(transaction, &counters).await?;
-        Ok(user.email)
+        Ok(sign_in_failures::clear(transaction, &counters).await?)
     }
 }

@@ -51,6 +51,9 @@ impl Identity {
         if email_verified == Some(false) || hotel_scope == Some(HotelScope::Assigned) {
             changes::lock_administrators(&mut transaction).await?;
         }
+        if email.is_some() {
+            changes::lock_email(&mut transaction, id).await?;
+        }
         let change = self.begin_user_change(transaction, caller, action, &[id], "id").await?;
         let oneself = change.actor.access.user_id == id;
         if oneself && email_verified == Some(false) {

@@ -1,4 +1,4 @@
-//! What administration does to users. Rows are locked in one order by every change: the administrators' lock, counters
+//! What administration does to users. Rows are locked in one order by every change: the administrators' lock, an email address, counters
 //! of failed sign-ins, roles, hotels, users by id, and last what hangs on a user.
 
 use chrono::{DateTime, Utc};
@@ -35,6 +35,16 @@ pub struct UserState {
 /// Makes everyone wait who may leave the system without an administrator, until this transaction ends.
 pub async fn lock_administrators(transaction: &mut Transaction) -> Result<()> {
     sqlx::query!("SELECT pg_advisory_xact_lock($1)", ADMINISTRATORS).fetch_one(transaction.statement()).await?;
+    Ok(())
+}
+
+/// Keeps a user's email address from being changed until this transaction ends, without locking the user yet: for what must
+/// lock the address's counters of failed sign-ins before the user, as sign-in does.
+pub async fn lock_email(transaction: &mut Transaction, id: Uuid) -> Result<()> {
+    // Users whose keys happen to be one wait for each other; nobody locks more than one address.
+    let (high, low) = id.as_u64_pair();
+    let key = (high ^ low).cast_signed();
+    sqlx::query!("SELECT pg_advisory_xact_lock($1)", key).fetch_one(transaction.statement()).await?;
     Ok(())
 }
 

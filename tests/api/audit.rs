@@ -1,0 +1,464 @@
+//! The audit trail: what it tells, to whom, and what proves that it is whole.
+
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Executor};
+
+use super::support::{Client, PASSWORD, Setup, TestApp, connect_as, eventually};
+
+const EVENTS: &str = "query($filter: AuditEventFilter, $first: Int, $after: String, $last: Int, $before: String) {
+    auditEvents(filter: $filter, first: $first, after: $after, last: $last, before: $before) {
+        totalCount pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+        nodes { id type outcome occurredAt actor { ... on User { email } } actorId subject { id __typename } subjectId
+                ipAddress userAgent requestId detail } } }";
+
+async fn events(client: &Client, filter: Value) -> Vec<Value> {
+    let answer = client.graphql(EVENTS, json!({ "filter": filter, "first": 100 })).await;
+    let events = answer.data("/auditEvents/nodes").as_array().expect("events").clone();
+    assert_eq!(answer.data("/auditEvents/totalCount"), events.len());
+    events
+}
+
+/// Statements past the server that write events: the trigger at the table asks for a principal, whoever they are.
+async fn by_hand(app: &TestApp, statements: &str) {
+    app.sql(&format!("SELECT set_config('app.principal', 'system', false); {statements}")).await;
+}
+
+fn types(events: &[Value]) -> Vec<&str> {
+    events.iter().map(|event| event["type"].as_str().expect("a type")).collect()
+}
+
+/// People of two hotels, and something that happened to each of them.
+async fn world(app: &TestApp) -> Client {
+    app.hotel("hotel-002", "Elsewhere").await;
+    app.sql("INSERT INTO roles (id, name, display_name, permissions) VALUES (gen_random_uuid(), 'AUDITOR', 'Auditor', '{system:monitor}')").await;
+    app.user("here@h.test").role("HOTEL_STAFF").hotel("hotel-001").create().await;
+    app.user("there@h.test").role("HOTEL_STAFF").hotel("hotel-002").create().await;
+    app.user("both@h.test").role("HOTEL_STAFF").hotel("hotel-001").hotel("hotel-002").create().await;
+    app.user("auditor@h.test").role("AUDITOR").hotel("hotel-001").create().await;
+    let admin = app.admin().await;
+    for email in ["here@h.test", "there@h.test", "both@h.test"] {
+        let answer = admin
+            .graphql("query($email: String!) { user(by: {email: $email}) { id } }", json!({ "email": email }))
+            .await;
+        let id = answer.data("/user/id").clone();
+        Client::done(&admin.mutate("updateUser", json!({ "id": id, "lastName": "New" }), "").await, "updateUser");
+    }
+    admin
+}
+
+#[tokio::test]
+async fn everyone_reads_of_themself_and_auditors_of_their_hotels() {
+    let app = TestApp::start().await;
+    let admin = world(&app).await;
+    audit_is_kept_apart(&app, &admin).await;
+}
+
+#[tokio::test]
+async fn row_level_security_alone_keeps_the_trail_apart_as_well() {
+    let app = TestApp::start_with(Setup { row_security_alone: true, ..Setup::usual() }).await;
+    let admin = world(&app).await;
+    audit_is_kept_apart(&app, &admin).await;
+}
+
+async fn audit_is_kept_apart(app: &TestApp, admin: &Client) {
+    let here = app.signed_in("here@h.test").await;
+    let seen = events(&here, json!({})).await;
+    assert_eq!(types(&seen), ["user_authenticated", "user_updated"]);
+    // Of an administrator one learns neither who it was nor where.
+    assert_eq!(
+        (&seen[1]["actor"], &seen[1]["actorId"], &seen[1]["ipAddress"]),
+        (&Value::Null, &Value::Null, &Value::Null)
+    );
+    assert_eq!(seen[1]["detail"]["changes"]["last_name"], json!({ "before": null, "after": "New" }));
+    assert_eq!((&seen[0]["ipAddress"], &seen[0]["actor"]["email"]), (&json!("127.0.0.1"), &json!("here@h.test")));
+
+    let auditor = app.signed_in("auditor@h.test").await;
+    let seen = events(&auditor, json!({ "types": ["user_updated"] })).await;
+    assert_eq!(seen.len(), 1, "of here@ alone: both@ is of a hotel elsewhere too");
+    assert_eq!((&seen[0]["subject"]["__typename"], &seen[0]["ipAddress"]), (&json!("User"), &json!("127.0.0.1")));
+    let everything = json!(events(&auditor, json!({})).await).to_string();
+    assert!(!everything.contains("hotel-002") && !everything.contains("there@"), "{everything}");
+    assert_eq!(events(&auditor, json!({ "hotel": "hotel:hotel-002" })).await.len(), 0);
+    assert_eq!(events(&auditor, json!({ "hotel": "hotel:hotel-001", "types": ["user_updated"] })).await.len(), 1);
+
+    let all = events(admin, json!({ "types": ["user_updated"] })).await;
+    assert_eq!(all.len(), 3);
+    for event in &all {
+        let by_id = "query($id: ID!) { node(id: $id) { id ... on AuditEvent { type } } }";
+        let visible = seen.iter().any(|visible| visible["id"] == event["id"]);
+        let node = auditor.graphql(by_id, json!({ "id": event["id"] })).await;
+        assert_eq!(node.data("/node").is_object(), visible);
+    }
+    assert_eq!(events(admin, json!({ "hotel": "hotel:hotel-002", "types": ["user_updated"] })).await.len(), 2);
+    assert_eq!(app.anonymous().query("{ auditEvents { totalCount } }").await.code(), "UNAUTHENTICATED");
+}
+
+#[tokio::test]
+async fn every_filter_finds_what_it_says() {
+    let app = TestApp::start().await;
+    let admin = world(&app).await;
+    let proxy = app.anonymous().with_header("user-agent", "Tests/1.0");
+    proxy.try_sign_in("here@h.test", "wrong password").await;
+    proxy.try_sign_in("nobody@h.test", "wrong password").await;
+    app.clock.advance(std::time::Duration::from_secs(60));
+    let later = app.clock.now().to_rfc3339();
+    let admin_id = admin.query("{ me { id } }").await.data("/me/id").clone();
+    let here = admin.query("{ user(by: {email: \"here@h.test\"}) { id } }").await.data("/user/id").clone();
+    let input = json!({ "id": "hotel:hotel-001", "city": "Bonn" });
+    let answer = admin.mutate("updateHotel", input, "").await;
+    let request_id = answer.body["extensions"]["requestId"].clone();
+    let refused =
+        app.signed_in("here@h.test").await.mutate("updateHotel", json!({ "id": "hotel:hotel-001" }), "").await;
+    assert_eq!(refused.code(), "FORBIDDEN");
+
+    let table = [
+        (json!({ "types": ["login_failed"] }), vec!["login_failed", "login_failed"]),
+        (
+            json!({ "types": ["login_failed", "hotel_updated", "nonsense"] }),
+            vec!["hotel_updated", "login_failed", "login_failed"],
+        ),
+        (json!({ "types": [] }), vec![]),
+        (json!({ "outcome": "FAILURE" }), vec!["change_refused", "login_failed", "login_failed"]),
+        (json!({ "outcome": "FAILURE", "subject": here }), vec!["change_refused", "login_failed"]),
+        (
+            json!({ "actor": admin_id, "types": ["hotel_updated", "user_authenticated"] }),
+            vec!["hotel_updated", "user_authenticated"],
+        ),
+        (json!({ "subject": here }), vec!["change_refused", "user_authenticated", "login_failed", "user_updated"]),
+        (json!({ "subject": "hotel:hotel-001" }), vec!["change_refused", "hotel_updated"]),
+        (
+            json!({ "hotel": "hotel:hotel-001", "outcome": "SUCCESS" }),
+            vec!["user_authenticated", "hotel_updated", "user_updated", "user_updated"],
+        ),
+        (json!({ "requestId": request_id }), vec!["hotel_updated"]),
+        (json!({ "requestId": "none" }), vec![]),
+        (json!({ "ipAddress": "127.0.0.1", "types": ["hotel_updated"] }), vec!["hotel_updated"]),
+        (json!({ "ipAddress": "10.9.9.9" }), vec![]),
+        (json!({ "occurredAfter": later }), vec!["change_refused", "user_authenticated", "hotel_updated"]),
+        (json!({ "occurredBefore": later, "types": ["user_authenticated"] }), vec!["user_authenticated"]),
+    ];
+    for (filter, expected) in table {
+        let found = events(&admin, filter.clone()).await;
+        assert_eq!(types(&found), expected, "{filter}");
+    }
+    let failed = events(&admin, json!({ "types": ["login_failed"] })).await;
+    assert_eq!(
+        (&failed[0]["subject"], &failed[0]["actor"], &failed[0]["userAgent"]),
+        (&Value::Null, &Value::Null, &json!("Tests/1.0"))
+    );
+    assert_eq!((&failed[1]["subject"]["id"], &failed[1]["detail"]["reason"]), (&here, &json!("wrong_password")));
+    for filter in [json!({ "actor": "x" }), json!({ "subject": "user:x" }), json!({ "hotel": here })] {
+        let answer = admin.graphql(EVENTS, json!({ "filter": filter })).await;
+        assert_eq!(answer.code(), "BAD_USER_INPUT", "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_the_trail_hold_each_event_once() {
+    let app = TestApp::start().await;
+    let admin = world(&app).await;
+    for page in
+        [json!({}), json!({ "types": ["user_updated", "user_authenticated"] }), json!({ "hotel": "hotel:hotel-001" })]
+    {
+        let whole: Vec<Value> = events(&admin, page.clone()).await.iter().map(|event| event["id"].clone()).collect();
+        let (mut forward, mut after) = (Vec::new(), Value::Null);
+        loop {
+            let answer = admin.graphql(EVENTS, json!({ "filter": page, "first": 1, "after": after })).await;
+            forward.extend(
+                answer.data("/auditEvents/nodes").as_array().expect("events").iter().map(|event| event["id"].clone()),
+            );
+            after = answer.data("/auditEvents/pageInfo/endCursor").clone();
+            if answer.data("/auditEvents/pageInfo/hasNextPage") == false {
+                break;
+            }
+        }
+        assert_eq!(forward, whole);
+        let answer = admin.graphql(EVENTS, json!({ "filter": page, "last": 2, "before": after })).await;
+        let backward: Vec<Value> = answer
+            .data("/auditEvents/nodes")
+            .as_array()
+            .expect("events")
+            .iter()
+            .map(|event| event["id"].clone())
+            .collect();
+        assert_eq!(backward, whole[whole.len() - 1 - backward.len()..whole.len() - 1]);
+    }
+}
+
+#[tokio::test]
+async fn the_application_may_append_and_nothing_else() {
+    let app = TestApp::start().await;
+    world(&app).await;
+    app.identity.seal_audit_events().await.expect("sealed");
+    let mut connection = connect_as(&app.database, "voicehive_app").await;
+    connection.execute("SELECT set_config('app.principal', 'system', false)").await.expect("settings");
+    for refused in [
+        "UPDATE audit_events SET detail = '{}'",
+        "DELETE FROM audit_events",
+        "TRUNCATE audit_events",
+        "UPDATE audit_seals SET events = 1",
+        "DELETE FROM audit_seals",
+        "DELETE FROM audit_event_hotels",
+        "INSERT INTO audit_events_unsealed VALUES (gen_random_uuid(), now())",
+        "SELECT drop_audit_partitions(now())",
+        "SELECT drop_audit_partitions(now() - interval '29 days')",
+        "SELECT erase_person_from_audit_events(id) FROM users WHERE email = 'here@h.test'",
+    ] {
+        assert!(connection.execute(refused).await.is_err(), "{refused}");
+    }
+    let partitions: Vec<String> = sqlx::query_scalar(
+        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'audit_events'::regclass",
+    )
+    .fetch_all(&app.database.superuser)
+    .await
+    .expect("partitions");
+    assert_eq!(partitions.len(), 4, "this month, two ahead, and the rest: {partitions:?}");
+    for partition in partitions {
+        for refused in [format!("SELECT * FROM {partition}"), format!("DELETE FROM {partition}")] {
+            assert!(connection.execute(AssertSqlSafe(refused.clone())).await.is_err(), "{refused}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_person_is_erased_and_the_trail_stays_whole() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let input = json!({ "email": "maria.lindqvist@h.test", "firstName": "Maria", "lastName": "Lindqvist", "password": PASSWORD, "emailVerified": true, "hotels": ["hotel:hotel-001"] });
+    let id = admin.mutate("createUser", input, "user { id }").await.data("/createUser/user/id").clone();
+    let client =
+        app.anonymous().with_header("user-agent", "Marias-Phone/7").with_header("x-device-id", "marias-device");
+    let client = client.sign_in("maria.lindqvist@h.test", PASSWORD).await;
+    client.try_sign_in("maria.lindqvist@h.test", "wrong password").await;
+    Client::done(&client.mutate("updateUser", json!({ "id": id, "lastName": "Berg" }), "").await, "updateUser");
+    assert_eq!(client.mutate("deleteUser", json!({ "id": id }), "").await.code(), "FORBIDDEN");
+    app.identity.seal_audit_events().await.expect("sealed");
+    Client::done(
+        &admin.mutate("deactivateUser", json!({ "id": id, "reason": "Maria left" }), "").await,
+        "deactivateUser",
+    );
+    let before = events(&admin, json!({ "subject": id })).await;
+    assert!(before.iter().any(|event| event["detail"]["reason"] == "Maria left"));
+
+    let answer = admin.mutate("deleteUser", json!({ "id": id }), "deletedId").await;
+    assert_eq!(answer.data("/deleteUser/deletedId"), &id);
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> '_sqlx_migrations'",
+    )
+    .fetch_all(&app.database.superuser)
+    .await
+    .expect("tables");
+    for table in tables {
+        let rows = app
+            .text(&format!("SELECT coalesce(string_agg(to_jsonb(t)::text, ' '), '') FROM {table} t"))
+            .await
+            .expect("rows");
+        for word in ["maria", "lindqvist", "berg", "marias-phone"] {
+            let found = rows.to_lowercase().contains(&format!("{word}"));
+            assert!(!found || table == "hotels", "{word} is still in {table}: {rows}");
+        }
+    }
+    assert_eq!(app.count("SELECT count(*) FROM sign_in_failures WHERE kind <> 'address'").await, 0);
+    let after = events(&admin, json!({ "subject": id })).await;
+    assert_eq!(types(&after)[0], "user_deleted");
+    assert_eq!(types(&after)[1..], types(&before), "what happened stays");
+    for event in &after {
+        assert_eq!(event["subject"], Value::Null);
+        let by_person = event["actorId"] == id || event["actorId"].is_null();
+        assert_eq!(event["ipAddress"].is_null(), by_person, "others keep their addresses: {event}");
+    }
+    app.identity.seal_audit_events().await.expect("sealed");
+    let verification = app.identity.verify_audit_trail(None, |_| ()).await.expect("verified");
+    assert_eq!(verification.findings.len(), 0, "{verification:?}");
+    // Erased without a deletion, it is not.
+    app.sql("UPDATE audit_events SET ip_address = NULL, user_agent = NULL, origin_salt = NULL WHERE type = 'user_authenticated'").await;
+    let verification = app.identity.verify_audit_trail(None, |_| ()).await.expect("verified");
+    let admin_id = admin.query("{ me { id } }").await.data("/me/id").clone();
+    assert_eq!(verification.findings.len(), 1, "{verification:?}");
+    assert_eq!(json!(verification.findings[0].place), admin_id);
+}
+
+#[tokio::test]
+async fn whatever_is_done_to_the_trail_is_found_and_named() {
+    let app = TestApp::start().await;
+    let admin = world(&app).await;
+    app.identity.seal_audit_events().await.expect("sealed");
+    let early = app.identity.verify_audit_trail(None, |_| ()).await.expect("verified").head;
+    Client::done(
+        &admin.mutate("updateHotel", json!({ "id": "hotel:hotel-001", "city": "Bonn" }), "").await,
+        "updateHotel",
+    );
+    app.identity.seal_audit_events().await.expect("sealed");
+    let verify = |head: Option<String>| {
+        let identity = app.identity.clone();
+        async move { identity.verify_audit_trail(head.as_deref(), |_| ()).await.expect("verified") }
+    };
+    let whole = verify(Some(early.clone())).await;
+    assert_eq!((whole.findings.len(), whole.seals, whole.unsealed), (0, 2, 0), "{whole:?}");
+    let event = app
+        .text("SELECT 'audit:' || id FROM audit_events WHERE type = 'user_updated' ORDER BY id LIMIT 1")
+        .await
+        .expect("an event");
+    let newest =
+        app.text("SELECT 'audit:' || id FROM audit_events WHERE type = 'hotel_updated'").await.expect("an event");
+    let id = event.trim_start_matches("audit:").to_owned();
+
+    // What is done, and what is said of it: a place, and words.
+    let changed = |what: &str| format!("UPDATE audit_events SET {what} WHERE id = '{id}'");
+    let table = [
+        (changed("type = 'user_viewed'"), event.clone(), "changed"),
+        (changed("detail = jsonb_set(detail, '{changes,last_name}', '1')"), event.clone(), "changed"),
+        (changed("actor = NULL"), event.clone(), "changed"),
+        (changed("occurred_at = occurred_at + interval '1 microsecond'"), event.clone(), "changed"),
+        (changed("hotels = '{}'"), event.clone(), "changed"),
+        (changed("personal = '{\"x\": 1}'"), event.clone(), "changed"),
+        (changed("ip_address = '10.0.0.1'"), event.clone(), "changed"),
+        (changed("personal_digest = sha256('')"), event.clone(), "changed"),
+        (format!("DELETE FROM audit_events WHERE id = '{id}'"), event.clone(), "missing"),
+        ("DELETE FROM audit_events WHERE type = 'hotel_updated'".to_owned(), newest.clone(), "missing"),
+        (
+            format!("INSERT INTO audit_events SELECT (e).* FROM (SELECT e #= hstore('occurred_at', '2020-01-01') AS e FROM audit_events e WHERE id = '{id}') x"),
+            event.clone(),
+            "more than once",
+        ),
+        ("UPDATE audit_seals SET event_ids = event_ids[2:], event_hashes = substr(event_hashes, 33) WHERE number = 1".to_owned(), "seal 1".to_owned(), "changed"),
+        ("UPDATE audit_seals SET event_ids = NULL, event_hashes = NULL WHERE number = 1".to_owned(), "seal 1".to_owned(), "lost the list"),
+        ("UPDATE audit_seals SET sealed_at = sealed_at + interval '1 second' WHERE number = 2".to_owned(), "seal 2".to_owned(), "changed"),
+        ("UPDATE audit_seals SET key_id = 'other' WHERE number = 2".to_owned(), "seal 2".to_owned(), "key that is not here"),
+        ("DELETE FROM audit_seals WHERE number = 1".to_owned(), "seal 2".to_owned(), "seals were removed"),
+        ("DELETE FROM audit_seals WHERE number = 2".to_owned(), newest.clone(), "no seal holds it"),
+        ("DELETE FROM audit_events WHERE type = 'hotel_updated'; DELETE FROM audit_seals WHERE number = 2".to_owned(), whole.head.clone(), "cut off"),
+        (
+            "WITH e AS (DELETE FROM audit_events_unsealed) SELECT 1; INSERT INTO audit_events (id, occurred_at, type, outcome) VALUES ('00000000-0000-7000-8000-000000000001', now(), 'forged', 'SUCCESS');
+             DELETE FROM audit_events_unsealed".to_owned(),
+            "audit:00000000-0000-7000-8000-000000000001".to_owned(),
+            "no seal holds it",
+        ),
+    ];
+    app.sql("CREATE EXTENSION hstore").await;
+    app.sql("CREATE TABLE kept_events AS TABLE audit_events; CREATE TABLE kept_seals AS TABLE audit_seals").await;
+    for (tampering, place, words) in table {
+        by_hand(&app, &tampering).await;
+        let found = verify(Some(whole.head.clone())).await;
+        let told =
+            found.findings.iter().any(|finding| finding.place.starts_with(&place) && finding.problem.contains(words));
+        assert!(told, "{tampering}: {:?}", found.findings);
+        by_hand(&app, "DELETE FROM audit_events; DELETE FROM audit_event_hotels; DELETE FROM audit_seals; DELETE FROM audit_events_unsealed; INSERT INTO audit_events SELECT * FROM kept_events; INSERT INTO audit_seals SELECT * FROM kept_seals; DELETE FROM audit_events_unsealed").await;
+        assert_eq!(verify(Some(early.clone())).await.findings.len(), 0, "put back after {tampering}");
+    }
+}
+
+#[tokio::test]
+async fn many_servers_seal_one_chain() {
+    let app = TestApp::start().await;
+    let admin = world(&app).await;
+    for round in 0..3 {
+        let tasks: Vec<_> = (0..4)
+            .map(|_| {
+                let identity = app.identity.clone();
+                tokio::spawn(async move { identity.seal_audit_events().await })
+            })
+            .collect();
+        for task in tasks {
+            task.await.expect("ends").expect("seals");
+        }
+        Client::done(
+            &admin.mutate("updateHotel", json!({ "id": "hotel:hotel-001", "city": format!("City {round}") }), "").await,
+            "updateHotel",
+        );
+    }
+    app.identity.seal_audit_events().await.expect("sealed");
+    let whole = app.identity.verify_audit_trail(None, |_| ()).await.expect("verified");
+    assert_eq!((whole.findings.len(), whole.unsealed), (0, 0), "{whole:?}");
+    assert_eq!(app.count("SELECT count(*) FROM audit_events").await, i64::try_from(whole.events).expect("a number"));
+}
+
+#[tokio::test]
+async fn months_that_were_kept_long_enough_are_dropped_whole() {
+    let mut setup = Setup::usual();
+    setup.settings.audit_retention = Some(std::time::Duration::from_hours(24 * 60));
+    let app = TestApp::start_with(setup).await;
+    let admin = world(&app).await;
+    // Three old months, as they would have come about: partitions first, then events, sealed.
+    app.sql("SELECT set_config('app.principal', 'system', false); SELECT prepare_audit_partitions((current_date - interval '6 months')::date, 7)").await;
+    let old = "INSERT INTO audit_events (id, occurred_at, type, outcome, hotels)
+               SELECT gen_random_uuid(), date_trunc('month', now() - n * interval '1 month') + interval '3 days', 'user_authenticated', 'SUCCESS', '{hotel-001}'
+                 FROM generate_series(3, 6) n, generate_series(1, 10)";
+    by_hand(&app, old).await;
+    app.identity.seal_audit_events().await.expect("sealed");
+    let sealed = app.identity.verify_audit_trail(None, |_| ()).await.expect("verified");
+    assert_eq!((sealed.findings.len(), sealed.seals), (0, 5), "{sealed:?}");
+    let of_hotel = events(&admin, json!({ "hotel": "hotel:hotel-001" })).await.len();
+
+    app.identity.keep_audit_partitions().await.expect("kept");
+    assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE occurred_at < now() - interval '3 months'").await, 0);
+    assert_eq!(events(&admin, json!({ "hotel": "hotel:hotel-001" })).await.len(), of_hotel - 40);
+    let told = events(&admin, json!({ "types": ["audit_events_expired"] })).await;
+    assert_eq!(told[0]["detail"]["months"].as_array().map(Vec::len), Some(4), "{told:?}");
+    let after = app.identity.verify_audit_trail(Some(&sealed.head), |_| ()).await.expect("verified");
+    assert_eq!(after.findings.len(), 0, "{after:?}");
+    app.identity.keep_audit_partitions().await.expect("kept");
+    assert_eq!(events(&admin, json!({ "types": ["audit_events_expired"] })).await.len(), 1, "nothing more to drop");
+}
+
+#[tokio::test]
+async fn events_that_came_before_their_partition_move_into_it() {
+    let app = TestApp::start().await;
+    by_hand(&app, "INSERT INTO audit_events (id, occurred_at, type, outcome, hotels) VALUES (gen_random_uuid(), now() + interval '5 months', 'early', 'SUCCESS', '{hotel-001}')").await;
+    assert_eq!(app.count("SELECT count(*) FROM audit_events_default").await, 1);
+    app.identity.seal_audit_events().await.expect("sealed");
+    app.clock.advance(std::time::Duration::from_hours(24 * 31 * 5));
+    app.identity.keep_audit_partitions().await.expect("kept");
+    assert_eq!(app.count("SELECT count(*) FROM audit_events_default").await, 0);
+    assert_eq!(app.count("SELECT count(*) FROM audit_event_hotels_default").await, 0);
+    assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE type = 'early'").await, 1);
+    assert_eq!(app.identity.verify_audit_trail(None, |_| ()).await.expect("verified").findings.len(), 0);
+}
+
+#[tokio::test]
+async fn every_list_of_a_long_trail_is_read_from_an_index() {
+    let app = TestApp::start().await;
+    let admin = world(&app).await;
+    app.user("chief@h.test").role("AUDITOR").hotel("hotel-001").hotel("hotel-002").create().await;
+    let chief = app.signed_in("chief@h.test").await;
+    let here = admin.query("{ user(by: {email: \"here@h.test\"}) { id } }").await.data("/user/id").clone();
+    by_hand(&app, "INSERT INTO audit_events (id, occurred_at, type, outcome, actor, subject, about, hotels, ip_address, request_id)
+             SELECT gen_random_uuid(), now() - n * interval '1 second', 'type_' || n % 20, CASE WHEN n % 1000 = 0 THEN 'FAILURE' ELSE 'SUCCESS' END,
+                    'user:' || md5((n % 500)::text)::uuid, 'user:' || md5((n % 700)::text)::uuid, md5((n % 700)::text)::uuid,
+                    ARRAY['hotel-' || n % 100], '10.0.' || n % 250 || '.' || n % 99, 'request-' || n
+               FROM generate_series(1, 60000) n").await;
+    app.sql("ANALYZE").await;
+    // What was counted is written down when a connection ends; begin with none that has something to write down.
+    app.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        .await;
+    app.sql("SELECT pg_stat_force_next_flush()").await;
+    let rows = "SELECT coalesce(sum(seq_tup_read), 0)::bigint FROM pg_stat_user_tables WHERE relname LIKE 'audit_event%' AND relname <> 'audit_events_unsealed'";
+    let before = app.count(rows).await;
+    for filter in [
+        json!({}),
+        json!({ "types": ["user_updated"] }),
+        json!({ "types": ["type_3", "type_4"] }),
+        json!({ "outcome": "FAILURE" }),
+        json!({ "actor": here }),
+        json!({ "subject": here }),
+        json!({ "subject": here, "types": ["user_updated"] }),
+        json!({ "subject": "hotel:hotel-001" }),
+        json!({ "hotel": "hotel:hotel-001" }),
+        json!({ "ipAddress": "10.0.9.9" }),
+        json!({ "requestId": "request-77" }),
+        json!({ "occurredBefore": "2020-01-01T00:00:00Z" }),
+    ] {
+        for client in [&admin, &chief] {
+            let answer = client
+                .graphql(EVENTS.replace("totalCount", "").as_str(), json!({ "filter": filter, "first": 10 }))
+                .await;
+            answer.data("/auditEvents/nodes");
+        }
+    }
+    app.identity.database().close().await;
+    eventually("the server's connections have ended", || async {
+        app.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'voicehive'").await == 0
+    })
+    .await;
+    assert_eq!(app.count(rows).await - before, 0, "rows read by scanning");
+}
