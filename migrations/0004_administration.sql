@@ -16,8 +16,8 @@ ALTER TABLE api_key_hotels DROP CONSTRAINT api_key_hotels_created_by_fkey;
 CREATE FUNCTION principal_writes() RETURNS text LANGUAGE sql STABLE
     RETURN CASE WHEN principal_is_set() THEN coalesce(current_setting('app.writes', true), '') ELSE '' END;
 
--- Whether every hotel that this user reaches is the principal's too. Somebody without hotels is in reach of whoever has
--- just made the account, and has not assigned its hotels yet. Looks past the policies, as principal_hotels() does.
+-- Whether every hotel that this user reaches is the principal's too; so it is of oneself. Somebody without hotels is in reach
+-- of whoever has just made the account, and has not assigned its hotels yet. Looks past the policies, as principal_hotels() does.
 CREATE FUNCTION principal_reaches_user(wanted uuid) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = pg_catalog AS $$
 DECLARE
@@ -31,7 +31,7 @@ BEGIN
            AND CASE WHEN EXISTS (SELECT FROM public.user_hotels h WHERE h.user_id = wanted)
                     THEN NOT EXISTS (SELECT FROM public.user_hotels h
                                       WHERE h.user_id = wanted AND h.hotel_id <> ALL (mine))
-                    ELSE u.created_by = me END
+                    ELSE u.created_by = me OR u.id = me END
       INTO reaches FROM public.users u WHERE u.id = wanted;
     PERFORM set_config('app.principal', principal, true);
     RETURN coalesce(reaches, false);

@@ -25,6 +25,8 @@ const MAX_MUTATIONS: usize = 10;
 const AUTHENTICATION: [&str; 4] = ["login", "refresh", "logout", "changePassword"];
 /// Those of them that need no token.
 const SIGN_IN: [&str; 2] = ["login", "refresh"];
+/// Mutations whose payload lists as many users as their input names.
+const BULK: [&str; 4] = ["assignRoles", "unassignRoles", "assignHotels", "unassignHotels"];
 const DEFAULT_ROWS: u64 = 25;
 const MAX_ROWS: u64 = 100;
 
@@ -78,7 +80,7 @@ pub fn guard(
     let document = async_graphql::parser::parse_query(query).map_err(|error| bad_input(error.to_string()))?;
     let operation = chosen(&document.operations, operation_name)?;
     let mut measure = Measure { document: &document, variables, fragments: HashMap::new() };
-    let size = measure.selections(&operation.selection_set.node, 0)?;
+    let size = measure.selections(&operation.selection_set.node, Within::Rows(0))?;
     if size.depth > limits.depth {
         return Err(too_complex(format!(
             "the document is {} fields deep; at most {} are answered",
@@ -213,32 +215,55 @@ enum Counted {
     Done(Size),
 }
 
+/// What a selection stands in: the fields in it that are there once a row.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Within {
+    /// Nothing, or a connection that can hold so many rows.
+    Rows(u64),
+    /// A bulk mutation's payload, which lists so many users.
+    Users(u64),
+}
+
+impl Within {
+    fn times(self, field: &str) -> u64 {
+        match self {
+            Self::Rows(rows) if matches!(field, "edges" | "nodes") => rows.max(1),
+            Self::Users(users) if field == "users" => users.max(1),
+            _ => 1,
+        }
+    }
+}
+
 struct Measure<'a> {
     document: &'a ExecutableDocument,
     variables: &'a Variables,
-    /// By the fragment and the rows it is counted for.
-    fragments: HashMap<(&'a Name, u64), Counted>,
+    /// By the fragment and what it is counted in.
+    fragments: HashMap<(&'a Name, Within), Counted>,
 }
 
 impl<'a> Measure<'a> {
-    /// `rows`: how many rows the surrounding connection can hold; 0 outside of one.
-    fn selections(&mut self, set: &'a SelectionSet, rows: u64) -> Result<Size, Refused> {
+    fn selections(&mut self, set: &'a SelectionSet, within: Within) -> Result<Size, Refused> {
         let mut size = Size::default();
         for selection in &set.items {
             let one = match &selection.node {
-                Selection::Field(field) => self.field(&field.node, rows)?,
-                Selection::InlineFragment(fragment) => self.selections(&fragment.node.selection_set.node, rows)?,
-                Selection::FragmentSpread(spread) => self.fragment(&spread.node.fragment_name.node, rows)?,
+                Selection::Field(field) => self.field(&field.node, within)?,
+                Selection::InlineFragment(fragment) => self.selections(&fragment.node.selection_set.node, within)?,
+                Selection::FragmentSpread(spread) => self.fragment(&spread.node.fragment_name.node, within)?,
             };
             size = Size { depth: size.depth.max(one.depth), cost: size.cost.saturating_add(one.cost) };
         }
         Ok(size)
     }
 
-    fn field(&mut self, field: &'a Field, rows: u64) -> Result<Size, Refused> {
-        let inner = self.selections(&field.selection_set.node, self.rows_asked(field))?;
-        // Below `edges` or `nodes` everything is there once a row.
-        let times = if rows > 0 && matches!(field.name.node.as_str(), "edges" | "nodes") { rows } else { 1 };
+    fn field(&mut self, field: &'a Field, within: Within) -> Result<Size, Refused> {
+        let name = field.name.node.as_str();
+        let below = if BULK.contains(&name) {
+            Within::Users(self.users_named(field))
+        } else {
+            Within::Rows(self.rows_asked(field))
+        };
+        let inner = self.selections(&field.selection_set.node, below)?;
+        let times = within.times(name);
         Ok(Size { depth: inner.depth + 1, cost: inner.cost.saturating_add(1).saturating_mul(times) })
     }
 
@@ -257,6 +282,29 @@ impl<'a> Measure<'a> {
         }
     }
 
+    /// How many users a bulk mutation's input names, at least 1.
+    fn users_named(&self, field: &Field) -> u64 {
+        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX).max(1);
+        let in_variable = |name: &Name| match self.variables.get(name) {
+            Some(ConstValue::Object(input)) => input.get("users").map(in_list),
+            Some(list @ ConstValue::List(_)) => Some(in_list(list)),
+            _ => None,
+        };
+        fn in_list(value: &ConstValue) -> usize {
+            if let ConstValue::List(users) = value { users.len() } else { 1 }
+        }
+        let named = match field.get_argument("input").map(|input| &input.node) {
+            Some(Value::Variable(variable)) => in_variable(variable),
+            Some(Value::Object(input)) => match input.get("users") {
+                Some(Value::Variable(variable)) => in_variable(variable),
+                Some(Value::List(users)) => Some(users.len()),
+                _ => None,
+            },
+            _ => None,
+        };
+        count(named.unwrap_or(1))
+    }
+
     fn definition(&self, name: &Name) -> Result<&'a FragmentDefinition, Refused> {
         let fragment: Option<&Positioned<FragmentDefinition>> = self.document.fragments.get(name);
         fragment
@@ -264,16 +312,16 @@ impl<'a> Measure<'a> {
             .ok_or_else(|| bad_input(format!("the document has no fragment `{name}`")))
     }
 
-    fn fragment(&mut self, name: &'a Name, rows: u64) -> Result<Size, Refused> {
-        match self.fragments.get(&(name, rows)) {
+    fn fragment(&mut self, name: &'a Name, within: Within) -> Result<Size, Refused> {
+        match self.fragments.get(&(name, within)) {
             Some(Counted::Done(size)) => return Ok(*size),
             Some(Counted::Open) => return Err(bad_input(format!("the fragment `{name}` holds itself"))),
             None => {}
         }
         let definition = self.definition(name)?;
-        self.fragments.insert((name, rows), Counted::Open);
-        let size = self.selections(&definition.selection_set.node, rows)?;
-        self.fragments.insert((name, rows), Counted::Done(size));
+        self.fragments.insert((name, within), Counted::Open);
+        let size = self.selections(&definition.selection_set.node, within)?;
+        self.fragments.insert((name, within), Counted::Done(size));
         Ok(size)
     }
 
@@ -375,6 +423,30 @@ mod tests {
             Ok(()),
             "25 rows where none are given"
         );
+    }
+
+    #[test]
+    fn users_named_in_a_bulk_mutation_count_too() {
+        let whole = "mutation($i: AssignRolesInput!) { assignRoles(input: $i) { users { hotels(first: 50) { nodes { id } } } } }";
+        let part = "mutation($u: [ID!]!) { assignRoles(input: {users: $u, roles: []}) { users { hotels(first: 50) { nodes { id } } } } }";
+        for (users, fits) in [(1, true), (90, true), (1000, false)] {
+            let ids = vec!["user:1"; users];
+            let inline = format!(
+                "mutation {{ unassignHotels(input: {{users: {ids:?}}}) {{ users {{ hotels(first: 50) {{ nodes {{ id }} }} }} }} }}"
+            );
+            for (query, variables) in [
+                (whole, serde_json::json!({ "i": { "users": ids, "roles": [] } })),
+                (part, serde_json::json!({ "u": ids })),
+                (inline.as_str(), serde_json::json!({})),
+            ] {
+                let guarded = guard(query, None, &Variables::from_json(variables), LIMITS);
+                assert_eq!(
+                    guarded.map(|_| ()).map_err(|refused| refused.code),
+                    if fits { Ok(()) } else { Err(code::QUERY_TOO_COMPLEX) },
+                    "{users}: {query:.60}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -365,6 +365,16 @@ async fn nobody_gives_or_touches_what_they_do_not_hold() {
 #[tokio::test]
 async fn own_names_are_ones_own_and_little_else() {
     let app = TestApp::start().await;
+    // Also of somebody who belongs to no hotel, and may change people.
+    let alone = gid(app.user("alone@h.test").role("HOTEL_ADMIN").create().await);
+    let client = app.signed_in("alone@h.test").await;
+    for (mutation, input) in [
+        ("updateUser", json!({ "id": alone, "firstName": "Me" })),
+        ("assignRoles", json!({ "users": [alone], "roles": [STAFF] })),
+        ("unassignRoles", json!({ "users": [alone], "roles": [STAFF] })),
+    ] {
+        Client::done(&client.mutate(mutation, input, "").await, mutation);
+    }
     let id = gid(app.user("a@h.test").role("HOTEL_STAFF").hotel("hotel-001").create().await);
     let other = gid(app.user("b@h.test").role("HOTEL_STAFF").hotel("hotel-001").create().await);
     let client = app.signed_in("a@h.test").await;
@@ -407,6 +417,89 @@ async fn the_last_administrator_stays() {
     assert_eq!(answer.refusals("deactivateUser"), ["LAST_ADMINISTRATOR id"]);
     app.user("second@h.test").role("SYSTEM_ADMIN").everywhere().create().await;
     Client::done(&deputy.mutate("deactivateUser", json!({ "id": me }), "").await, "deactivateUser");
+}
+
+#[tokio::test]
+async fn administrators_who_remove_each_other_at_once_leave_one() {
+    let app = TestApp::start().await;
+    let mut administrators = vec![(app.admin().await, String::new())];
+    for email in ["b@h.test", "c@h.test", "d@h.test"] {
+        app.user(email).role("SYSTEM_ADMIN").everywhere().create().await;
+        administrators.push((app.signed_in(email).await, String::new()));
+    }
+    for (client, id) in &mut administrators {
+        *id = client.query("{ me { id } }").await.data("/me/id").as_str().expect("an id").to_owned();
+    }
+    let ids: Vec<String> = administrators.iter().map(|(_, id)| id.clone()).collect();
+    let mut attempts = tokio::task::JoinSet::new();
+    for (client, own) in administrators {
+        for (number, other) in ids.iter().filter(|id| **id != own).enumerate() {
+            let (mutation, input) = match number {
+                0 => ("deactivateUser", json!({ "id": other })),
+                1 => ("unassignRoles", json!({ "users": [own, other], "roles": [SYSTEM_ADMIN] })),
+                _ => ("deleteUser", json!({ "id": other })),
+            };
+            let client = client.clone();
+            attempts.spawn(async move { (mutation, client.mutate(mutation, input, "").await) });
+        }
+    }
+    let mut worked = 0;
+    while let Some(attempt) = attempts.join_next().await {
+        let (mutation, answer) = attempt.expect("an answer");
+        match answer.code() {
+            // Those who were removed before their turn came.
+            "UNAUTHENTICATED" | "FORBIDDEN" => {}
+            "" => worked += i32::from(answer.refusals(mutation).is_empty()),
+            other => panic!("{other}: {}", answer.body),
+        }
+    }
+    assert!(worked > 0, "somebody removed somebody");
+    let left = "SELECT count(*) FROM users u WHERE active AND email_verified AND hotel_scope = 'ALL' AND EXISTS
+        (SELECT FROM user_roles h JOIN roles r ON r.id = h.role_id WHERE h.user_id = u.id AND r.name = 'SYSTEM_ADMIN')";
+    assert!(app.count(left).await >= 1);
+}
+
+#[tokio::test]
+async fn the_change_and_its_event_or_neither() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let id = gid(app.user("a@h.test").role("GUEST_USER").hotel("hotel-001").create().await);
+    let client = app.signed_in("a@h.test").await;
+    let session = client.query("{ currentSession { id } }").await.data("/currentSession/id").clone();
+    let input = json!({ "name": "CUSTOM", "displayName": "Custom" });
+    let role = admin.mutate("createRole", input, "role { id }").await.data("/createRole/role/id").clone();
+    let state = "SELECT concat((SELECT json_agg(u ORDER BY id) FROM users u), (SELECT json_agg(r ORDER BY id) FROM roles r),
+        (SELECT json_agg(h ORDER BY id) FROM hotels h), (SELECT json_agg(x ORDER BY x.user_id, x.role_id) FROM user_roles x),
+        (SELECT json_agg(x ORDER BY x.user_id, x.hotel_id) FROM user_hotels x), (SELECT json_agg(s ORDER BY id) FROM user_sessions s))";
+    let before = app.text(state).await;
+    // The trail takes nothing any more.
+    app.sql("ALTER TABLE audit_events ADD CONSTRAINT full_up CHECK (false) NOT VALID").await;
+    for (mutation, input) in [
+        ("createUser", json!({ "email": "b@h.test", "roles": [STAFF], "hotels": ["hotel:hotel-001"] })),
+        ("updateUser", json!({ "id": id, "firstName": "X" })),
+        ("deactivateUser", json!({ "id": id })),
+        ("deleteUser", json!({ "id": id })),
+        ("resetUserPassword", json!({ "id": id })),
+        ("assignRoles", json!({ "users": [id], "roles": [STAFF] })),
+        ("unassignHotels", json!({ "users": [id], "hotels": ["hotel:hotel-001"] })),
+        ("createRole", json!({ "name": "OTHER", "displayName": "Other" })),
+        ("updateRole", json!({ "id": role, "active": false })),
+        ("deleteRole", json!({ "id": role })),
+        ("createHotel", json!({ "pmsHotelId": "h-2", "name": "Two", "pmsType": "mews" })),
+        ("updateHotel", json!({ "id": "hotel:hotel-001", "city": "Bonn" })),
+        ("revokeSession", json!({ "id": session })),
+        ("revokeUserSessions", json!({ "user": id })),
+    ] {
+        let answer = admin.mutate(mutation, input, "").await;
+        assert_eq!(answer.code(), "INTERNAL", "{mutation}: {}", answer.body);
+        assert_eq!(app.text(state).await, before, "{mutation}");
+    }
+    assert!(client.is_signed_in().await);
+    assert_eq!(
+        app.anonymous().try_sign_in("a@h.test", PASSWORD).await.code(),
+        "INTERNAL",
+        "nor does anybody sign in unseen"
+    );
 }
 
 #[tokio::test]

@@ -67,30 +67,40 @@ pub struct EventCursor {
 
 /// Where the events of a list come from.
 enum Source {
+    /// Every event, or by the index of whichever filter narrows it most.
     Every,
     /// One source for each type.
     OfTypes(Vec<String>),
     /// One source for each hotel.
     OfHotels(Vec<String>),
+    /// About this user.
     About(Uuid),
+    /// Done to this user by name, whoever it is about.
+    DoneTo(Uuid),
+    /// About the caller, who needs no right to read it.
+    Own(Uuid),
 }
 
 fn sources(transaction: &Transaction, filter: &AuditEventFilter) -> Vec<Source> {
     let scope = transaction.scope();
     let mut sources = Vec::new();
-    if scope.read_audit {
-        match (&filter.hotel, &filter.types) {
-            (Some(hotel), _) if scope.all_hotels || scope.hotels.contains(hotel) => {
-                sources.push(Source::OfHotels(vec![hotel.clone()]));
-            }
-            (Some(_), _) => {}
-            (None, _) if !scope.all_hotels => sources.push(Source::OfHotels(scope.hotels.to_vec())),
-            (None, Some(types)) => sources.push(Source::OfTypes(types.clone())),
-            (None, None) => sources.push(Source::Every),
+    let narrow = filter.actor.is_some()
+        || filter.subject.is_some()
+        || filter.ip_address.is_some()
+        || filter.request_id.is_some();
+    let in_reach = |hotel: &String| scope.all_hotels || scope.hotels.contains(hotel);
+    if scope.read_audit && filter.hotel.as_ref().is_none_or(in_reach) {
+        match (&filter.subject, &filter.hotel, &filter.types) {
+            (Some(Subject::User(user)), ..) => sources.extend([Source::About(*user), Source::DoneTo(*user)]),
+            _ if narrow => sources.push(Source::Every),
+            (_, Some(hotel), _) => sources.push(Source::OfHotels(vec![hotel.clone()])),
+            _ if !scope.all_hotels => sources.push(Source::OfHotels(scope.hotels.to_vec())),
+            (_, None, Some(types)) => sources.push(Source::OfTypes(types.clone())),
+            (_, None, None) => sources.push(Source::Every),
         }
     }
     if let Some(me) = scope.user_id.filter(|_| !scope.all_events()) {
-        sources.push(Source::About(me));
+        sources.push(Source::Own(me));
     }
     sources
 }
@@ -197,7 +207,7 @@ fn push_sources(
             push_order(query, time, id, descending);
         }
         query.push(" LIMIT ").push_bind(limit);
-        query.push(if matches!(source, Source::Every | Source::About(_)) { ")" } else { ") newest)" });
+        query.push(if matches!(source, Source::OfTypes(_) | Source::OfHotels(_)) { ") newest)" } else { ")" });
     }
     !sources.is_empty()
 }
@@ -209,8 +219,13 @@ fn push_source(query: &mut QueryBuilder<Postgres>, source: &Source) -> (&'static
             query.push("SELECT e.occurred_at, e.id FROM audit_events e WHERE true");
             ("e.occurred_at", "e.id")
         }
-        Source::About(user) => {
+        Source::About(user) | Source::Own(user) => {
             query.push("SELECT e.occurred_at, e.id FROM audit_events e WHERE e.about = ").push_bind(*user);
+            ("e.occurred_at", "e.id")
+        }
+        Source::DoneTo(user) => {
+            query.push("SELECT e.occurred_at, e.id FROM audit_events e WHERE e.subject = ");
+            query.push_bind(format!("user:{user}"));
             ("e.occurred_at", "e.id")
         }
         Source::OfTypes(types) => {
@@ -220,11 +235,12 @@ fn push_source(query: &mut QueryBuilder<Postgres>, source: &Source) -> (&'static
             ("e.occurred_at", "e.id")
         }
         Source::OfHotels(hotels) => {
+            // OFFSET 0 keeps the planner from turning it round: it takes few events to be of some hotels alone, and would
+            // rather read all events of a type than those of a hotel in their order.
             query.push("SELECT newest.* FROM unnest(").push_bind(hotels.clone());
             query.push("::text[]) AS wanted(hotel_id) CROSS JOIN LATERAL (SELECT h.occurred_at, h.event_id AS id");
-            query.push(
-                " FROM audit_event_hotels h JOIN audit_events e ON e.occurred_at = h.occurred_at AND e.id = h.event_id",
-            );
+            query.push(" FROM audit_event_hotels h CROSS JOIN LATERAL (SELECT * FROM audit_events e");
+            query.push(" WHERE e.occurred_at = h.occurred_at AND e.id = h.event_id OFFSET 0) e");
             query.push(" WHERE h.hotel_id = wanted.hotel_id");
             ("h.occurred_at", "h.event_id")
         }
@@ -247,13 +263,11 @@ fn push_filter(
     filter: &AuditEventFilter,
 ) {
     let scope = transaction.scope();
-    if let Source::OfHotels(_) = source
-        && !scope.all_hotels
-    {
+    if !scope.all_hotels && !matches!(source, Source::Own(_)) {
         // What is also of a hotel elsewhere would tell of it.
-        query.push(" AND e.hotels <@ ").push_bind(scope.hotels.to_vec());
+        query.push(" AND e.hotels <> '{}' AND e.hotels <@ ").push_bind(scope.hotels.to_vec());
     }
-    if let (Some(hotel), Source::About(_)) = (&filter.hotel, source) {
+    if let Some(hotel) = filter.hotel.as_ref().filter(|_| !matches!(source, Source::OfHotels(_))) {
         query.push(" AND e.hotels @> ARRAY[").push_bind(hotel.clone()).push("]");
     }
     if let Some(types) = filter.types.as_ref().filter(|_| !matches!(source, Source::OfTypes(_))) {
@@ -267,9 +281,11 @@ fn push_filter(
         query.push(" AND e.actor = ").push_bind(actor.clone());
     }
     match &filter.subject {
-        Some(Subject::User(id)) => {
-            query.push(" AND e.about = ").push_bind(*id);
+        Some(Subject::User(id)) if matches!(source, Source::Own(_)) => {
+            query.push(" AND (e.about = ").push_bind(*id).push(" OR e.subject = ");
+            query.push_bind(format!("user:{id}")).push(")");
         }
+        Some(Subject::User(_)) => {}
         Some(Subject::Other(subject)) => {
             query.push(" AND e.subject = ").push_bind(subject.clone());
         }
