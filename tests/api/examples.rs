@@ -32,3 +32,26 @@ async fn examples_page_through_the_users() {
     }
     assert_eq!(app.count("SELECT count(*) FROM user_sessions WHERE active").await, 0, "they signed out");
 }
+
+#[tokio::test]
+async fn an_example_administers_a_user() {
+    if Command::new("node").arg("--version").output().is_err() {
+        println!("fetch/administer.mjs was not run: this machine has no node");
+        return;
+    }
+    let app = TestApp::start().await;
+    let output = run(&app, "node", "fetch/administer.mjs").await.expect("node is there");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    for line in [
+        "Added Nora; her first password has 20 characters",
+        "Now Nora Berg",
+        "Refused: INVALID_VALUE at input.email",
+        "Refused: WEAK_PASSWORD at input.password",
+        "user_deactivated active",
+        "Erased true",
+    ] {
+        assert!(text.lines().any(|printed| printed == line), "{line}: {text}");
+    }
+    assert_eq!(app.count("SELECT count(*) FROM users").await, 3);
+}

@@ -119,6 +119,20 @@ async fn from_nothing_to_a_sign_in_and_back() {
     let health = voicehive(&data_dir).args(["database", "health"]).output().expect("runs");
     assert!(health.status.success(), "{health:?}");
     assert!(String::from_utf8_lossy(&health.stdout).contains("is healthy"));
+    let verified = voicehive(&data_dir).args(["audit", "verify", "--json"]).output().expect("runs");
+    let verification: Value = serde_json::from_slice(&verified.stdout).expect("JSON");
+    assert!(verified.status.success() && verification["findings"] == json!([]), "{verification}");
+    let export = |user: &str| voicehive(&data_dir).args(["users", "export", "--user", user]).output().expect("runs");
+    let exported = export("Admin@voicehive-hotels.eu");
+    let things: Vec<Value> = String::from_utf8_lossy(&exported.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a JSON object a line"))
+        .collect();
+    let kinds: Vec<_> = things.iter().map(|thing| thing["kind"].as_str().expect("a kind")).collect();
+    assert_eq!(kinds, ["user", "session", "event"], "{things:?}");
+    assert_eq!((&things[0]["roles"], &things[2]["type"]), (&json!(["SYSTEM_ADMIN"]), &json!("user_authenticated")));
+    assert!(!String::from_utf8_lossy(&exported.stdout).contains("argon2"));
+    assert!(one_line(&export("nobody@h.test")).contains("nothing is kept about"));
     let second = voicehive(&data_dir).output().expect("runs");
     let line = one_line(&second);
     assert!(line.contains(&server.process.id().to_string()), "names the first one: {line}");
@@ -128,6 +142,10 @@ async fn from_nothing_to_a_sign_in_and_back() {
     assert!(!alive(database), "the database ends with its server");
     let health = voicehive(&data_dir).args(["database", "health"]).output().expect("runs");
     assert!(one_line(&health).contains("does not run"));
+    // On the database at rest: it is started for it, and stopped again.
+    let verified = voicehive(&data_dir).args(["audit", "verify"]).output().expect("runs");
+    assert!(String::from_utf8_lossy(&verified.stdout).contains("The audit trail is whole"), "{verified:?}");
+    assert!(postmaster_pid(&data_dir).is_none_or(|pid| !alive(pid)), "what was started for it is stopped");
 
     // Again, on what is there now: ready in no time, and everyone is still there.
     let token = answer.body["access_token"].as_str().expect("a token").to_owned();

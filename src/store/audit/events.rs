@@ -285,11 +285,11 @@ fn push_filter(
             query.push(" AND (e.about = ").push_bind(*id).push(" OR e.subject = ");
             query.push_bind(format!("user:{id}")).push(")");
         }
-        Some(Subject::User(_)) => {}
         Some(Subject::Other(subject)) => {
             query.push(" AND e.subject = ").push_bind(subject.clone());
         }
-        None => {}
+        // Else the source itself is of this user.
+        Some(Subject::User(_)) | None => {}
     }
     if let Some(address) = &filter.ip_address {
         query.push(" AND e.ip_address = ").push_bind(address.clone());
