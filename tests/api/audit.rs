@@ -71,6 +71,15 @@ async fn row_level_security_alone_keeps_the_trail_apart_as_well() {
     audit_is_kept_apart(&app, &admin).await;
 }
 
+#[tokio::test]
+async fn the_trails_own_clauses_keep_it_apart_without_row_level_security() {
+    let app = TestApp::start().await;
+    let admin = world(&app).await;
+    app.sql("CREATE POLICY open ON audit_events USING (true); CREATE POLICY open ON audit_event_hotels USING (true)")
+        .await;
+    audit_is_kept_apart(&app, &admin).await;
+}
+
 async fn audit_is_kept_apart(app: &TestApp, admin: &Client) {
     let here = app.signed_in("here@h.test").await;
     let seen = events(&here, json!({})).await;

@@ -199,3 +199,63 @@ async fn row_level_security_alone_keeps_writes_at_home() {
         transaction.rollback().await.expect("rolled back");
     }
 }
+
+/// Whatever the rules have allowed is written as the caller, and not as the system, which may write everything.
+#[tokio::test]
+async fn changes_are_written_as_the_caller() {
+    let app = TestApp::start().await;
+    app.sql(
+        "CREATE FUNCTION refuse_the_system() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             IF current_setting('app.principal', true) IS DISTINCT FROM 'user' OR current_setting('app.writes', true) = '' THEN
+                 RAISE EXCEPTION 'written to % as %', TG_TABLE_NAME, current_setting('app.principal', true);
+             END IF;
+             RETURN NULL;
+         END $$",
+    )
+    .await;
+    let admin = app.admin().await;
+    let near = format!("user:{}", app.user("near@h.test").role("HOTEL_STAFF").hotel("hotel-001").create().await);
+    app.signed_in("near@h.test").await;
+    let chief = app.user("chief@h.test").role("HOTEL_ADMIN").hotel("hotel-001").create().await;
+    assert_ne!(chief, Uuid::nil());
+    let chief = app.signed_in("chief@h.test").await;
+    for table in ["users", "user_roles", "user_hotels", "user_sessions", "roles", "hotels"] {
+        app.sql(&format!(
+            "CREATE TRIGGER refuse_the_system AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION refuse_the_system()"
+        ))
+        .await;
+    }
+    let (guest, new) = (
+        "role:01900000-0000-7000-8000-000000000004",
+        json!({ "email": "x@h.test", "roles": ["role:01900000-0000-7000-8000-000000000004"], "hotels": ["hotel:hotel-001"] }),
+    );
+    for (mutation, input) in [
+        ("createUser", new),
+        ("updateUser", json!({ "id": near, "firstName": "X" })),
+        ("assignRoles", json!({ "users": [near], "roles": [guest] })),
+        ("unassignRoles", json!({ "users": [near], "roles": [guest] })),
+        ("assignHotels", json!({ "users": [near], "hotels": ["hotel:hotel-001"] })),
+        ("unlockUser", json!({ "id": near })),
+        ("resetUserPassword", json!({ "id": near })),
+        ("revokeUserSessions", json!({ "user": near })),
+        ("deactivateUser", json!({ "id": near })),
+        ("reactivateUser", json!({ "id": near })),
+        ("updateHotel", json!({ "id": "hotel:hotel-001", "city": "Bonn" })),
+        ("unassignHotels", json!({ "users": [near], "hotels": ["hotel:hotel-001"] })),
+    ] {
+        let answer = chief.mutate(mutation, input, "").await;
+        assert!(answer.refusals(mutation).is_empty(), "{mutation}: {}", answer.body);
+    }
+    let role = admin.mutate("createRole", json!({ "name": "NEW_ROLE", "displayName": "New" }), "role { id }").await;
+    let role = role.data("/createRole/role/id").clone();
+    for (mutation, input) in [
+        ("updateRole", json!({ "id": role, "active": false })),
+        ("deleteRole", json!({ "id": role })),
+        ("createHotel", json!({ "pmsHotelId": "h-2", "name": "Two", "pmsType": "mews" })),
+        ("deleteUser", json!({ "id": near })),
+    ] {
+        let answer = admin.mutate(mutation, input, "").await;
+        assert!(answer.refusals(mutation).is_empty(), "{mutation}: {}", answer.body);
+    }
+}

@@ -23,6 +23,11 @@ fn permissions_of(role: &str) -> Vec<String> {
         "GUEST_USER" => "call:view",
         "DELETER" => "user:delete",
         "UPDATER" => "user:update",
+        "CREATOR" => "user:create",
+        "VIEWER" => "user:view hotel:view",
+        "ROLE_EDITOR" => "system:admin",
+        "HOTEL_MAKER" => "hotel:create",
+        "HOTEL_EDITOR" => "hotel:update",
         _ => "",
     };
     words.split_whitespace().map(str::to_owned).collect()
@@ -98,7 +103,8 @@ const ACTIONS: [UserAction; 9] = [
     UserAction::Assign,
     UserAction::EndSessions,
 ];
-const ROLES: [&str; 6] = ["SYSTEM_ADMIN", "HOTEL_ADMIN", "HOTEL_STAFF", "GUEST_USER", "DELETER", "none"];
+const ROLES: [&str; 8] =
+    ["SYSTEM_ADMIN", "HOTEL_ADMIN", "HOTEL_STAFF", "GUEST_USER", "DELETER", "UPDATER", "VIEWER", "none"];
 
 /// Every role against every role, at every relation of hotels: who is allowed what is written down by hand as two small
 /// tables, one of roles and one of hotels, and not by the rules' own reckoning.
@@ -107,13 +113,15 @@ fn every_caller_and_target_and_action() {
     // The target's roles of which the caller's holds every permission.
     let commands = |caller: &str, target: &str| match caller {
         "SYSTEM_ADMIN" => true,
-        "HOTEL_ADMIN" => matches!(target, "HOTEL_ADMIN" | "HOTEL_STAFF" | "GUEST_USER" | "none"),
+        "HOTEL_ADMIN" => !matches!(target, "SYSTEM_ADMIN" | "DELETER"),
         "HOTEL_STAFF" => matches!(target, "HOTEL_STAFF" | "GUEST_USER" | "none"),
         "GUEST_USER" => matches!(target, "GUEST_USER" | "none"),
         "DELETER" => matches!(target, "DELETER" | "none"),
+        "UPDATER" => matches!(target, "UPDATER" | "none"),
+        "VIEWER" => matches!(target, "VIEWER" | "none"),
         _ => target == "none",
     };
-    let views = |role: &str| matches!(role, "SYSTEM_ADMIN" | "HOTEL_ADMIN");
+    let views = |role: &str| matches!(role, "SYSTEM_ADMIN" | "HOTEL_ADMIN" | "VIEWER");
     // The caller's hotels, the target's; shared at least one; every one of the target's within the caller's.
     let one: &[&str] = &["h1"];
     let both: &[&str] = &["h1", "h2"];
@@ -143,7 +151,7 @@ fn every_caller_and_target_and_action() {
                 for action in ACTIONS {
                     let permitted = match action {
                         UserAction::Delete => matches!(caller_role, "SYSTEM_ADMIN" | "DELETER"),
-                        _ => matches!(caller_role, "SYSTEM_ADMIN" | "HOTEL_ADMIN"),
+                        _ => matches!(caller_role, "SYSTEM_ADMIN" | "HOTEL_ADMIN" | "UPDATER"),
                     };
                     let expected = match (permitted, sees, within && commands(caller_role, target_role)) {
                         (false, ..) => "forbidden",
@@ -160,7 +168,7 @@ fn every_caller_and_target_and_action() {
             }
         }
     }
-    assert_eq!(rows, 6 * 6 * 14 * 9);
+    assert_eq!(rows, 8 * 8 * 14 * 9);
 }
 
 #[test]
@@ -240,6 +248,14 @@ fn who_adds_users_and_changes_roles_and_hotels() {
         ("HOTEL_STAFF", All, false, false, false, false),
         ("GUEST_USER", Assigned, false, false, false, false),
         ("none", All, false, false, false, false),
+        // One permission each: none stands for another.
+        ("UPDATER", All, false, false, false, false),
+        ("CREATOR", All, true, false, false, false),
+        ("VIEWER", All, false, false, false, false),
+        ("ROLE_EDITOR", All, false, true, false, false),
+        ("HOTEL_MAKER", All, false, false, true, false),
+        ("HOTEL_MAKER", Assigned, false, false, false, false),
+        ("HOTEL_EDITOR", Assigned, false, false, false, true),
     ] {
         let caller = caller_with(permissions_of(role), scope, &["h1"]);
         assert_eq!(may_add_users(&caller).is_ok(), users, "{role} {scope:?}");
