@@ -448,7 +448,7 @@ async fn events_that_came_before_their_partition_move_into_it() {
 }
 
 #[tokio::test]
-async fn every_list_of_a_long_trail_is_read_from_an_index() {
+async fn no_list_of_a_long_trail_goes_over_all_of_it() {
     let app = TestApp::start().await;
     let admin = world(&app).await;
     app.user("chief@h.test").role("AUDITOR").hotel("hotel-001").hotel("hotel-002").create().await;
@@ -459,12 +459,15 @@ async fn every_list_of_a_long_trail_is_read_from_an_index() {
                     'user:' || md5((n % 500)::text)::uuid, 'user:' || md5((n % 700)::text)::uuid, md5((n % 700)::text)::uuid,
                     ARRAY['hotel-' || n % 100], '10.0.' || n % 250 || '.' || n % 99, 'request-' || n
                FROM generate_series(1, 60000) n; ANALYZE").await;
-    let rows = "SELECT coalesce(sum(seq_tup_read), 0)::bigint FROM pg_stat_user_tables WHERE relname LIKE 'audit_event%' AND relname <> 'audit_events_unsealed'";
+    let rows = "SELECT (SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_user_tables WHERE relname LIKE 'audit_event%')::bigint
+                     + (SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes WHERE relname LIKE 'audit_event%')::bigint";
     let before = app.count(rows).await;
     for filter in [
         json!({}),
         json!({ "types": ["user_updated"] }),
         json!({ "types": ["type_3", "type_4"] }),
+        json!({ "types": ["never_happened"] }),
+        json!({ "actor": format!("user:{}", uuid::Uuid::max()) }),
         json!({ "outcome": "FAILURE" }),
         json!({ "actor": here }),
         json!({ "subject": here }),
@@ -476,7 +479,8 @@ async fn every_list_of_a_long_trail_is_read_from_an_index() {
         json!({ "requestId": "request-77" }),
         json!({ "occurredBefore": "2020-01-01T00:00:00Z" }),
     ] {
-        for client in [&admin, &chief] {
+        // More often than it takes PostgreSQL to settle for one plan.
+        for client in std::iter::repeat_n([&admin, &chief], 6).flatten() {
             let answer = client
                 .graphql(EVENTS.replace("totalCount", "").as_str(), json!({ "filter": filter, "first": 10 }))
                 .await;
@@ -489,5 +493,6 @@ async fn every_list_of_a_long_trail_is_read_from_an_index() {
     })
     .await;
     let read = app.count(rows).await - before;
-    assert!(read < 60_000, "{read} rows were read by scanning");
+    println!("{read} rows were read");
+    assert!(read < 60_000, "{read} rows were read: some list went over all of them");
 }

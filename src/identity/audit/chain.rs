@@ -22,6 +22,8 @@ use crate::store::{self, Scope, StatementCount, Transaction};
 
 /// The most events in one seal.
 const SEAL_EVENTS: i64 = 1000;
+/// The most transactions of one run: other work in the background, and the end of the server, do not wait for a backlog.
+const SEAL_RUNS: usize = 10;
 /// Months for which partitions are made ahead, the current one included.
 const MONTHS_AHEAD: i32 = 3;
 /// The most findings that a verification tells.
@@ -115,10 +117,10 @@ fn place(number: i64, hash: &[u8]) -> String {
 }
 
 impl Identity {
-    /// Seals what was written since the last time; how many events. Nothing where another server is at it.
+    /// Seals what was written since the last time, up to 10,000 events; how many. Nothing where another server is at it.
     pub async fn seal_audit_events(&self) -> store::Result<usize> {
         let mut sealed = 0;
-        loop {
+        for _ in 0..SEAL_RUNS {
             let mut transaction = self.database.background().await?;
             if !chain::try_lock(&mut transaction).await? {
                 return Ok(sealed);
@@ -142,6 +144,7 @@ impl Identity {
                 return Ok(sealed);
             }
         }
+        Ok(sealed)
     }
 
     fn seal(&self, number: i64, previous_hash: Vec<u8>, events: &[StoredEvent]) -> Option<Seal> {
