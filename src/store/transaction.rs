@@ -152,6 +152,12 @@ impl Transaction {
         Ok(())
     }
 
+    /// Lets its statements take as long as they need: for work on the command line that goes over everything.
+    pub async fn take_time(&mut self) -> Result<()> {
+        self.raw().execute("SET LOCAL statement_timeout = 0").await?;
+        Ok(())
+    }
+
     /// Keeps what was written. Acknowledge nothing before this has returned.
     pub async fn commit(mut self) -> Result<()> {
         self.raw().execute("COMMIT").await?;

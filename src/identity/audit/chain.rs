@@ -199,6 +199,7 @@ impl Identity {
     ) -> store::Result<Verification> {
         // One moment, however long it takes.
         let mut transaction = self.database.read(&Scope::system(), &StatementCount::default()).await?;
+        transaction.take_time().await?;
         let mut check = Check::default();
         loop {
             let seals = chain::seals_after(&mut transaction, check.number, 10).await?;

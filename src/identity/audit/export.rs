@@ -27,6 +27,7 @@ impl Identity {
         mut give: impl FnMut(Exported) -> Result<(), E>,
     ) -> Result<Option<u64>, E> {
         let mut transaction = self.database.read(&Scope::system(), &StatementCount::default()).await?;
+        transaction.take_time().await?;
         let Some(id) = find(&mut transaction, person).await? else { return Ok(None) };
         let mut given = 0;
         let account = accounts::by_ids(&mut transaction, &[id]).await?.into_iter().next();

@@ -33,10 +33,6 @@ pub struct AuditEvent {
 const COLUMNS: &str = "e.id, e.occurred_at, e.type, e.outcome, e.actor, e.subject, e.about, e.ip_address, e.user_agent, \
     e.request_id, e.detail, e.personal";
 
-/// A plan that is good for a common type or actor reads the whole trail for one that is rare: so lists are planned for what is
-/// asked each time, and not once for all.
-const PLANNED_ANEW: bool = false;
-
 /// Which events a list holds; what is None does not narrow it.
 #[derive(Clone, Debug, Default)]
 pub struct AuditEventFilter {
@@ -123,7 +119,7 @@ pub async fn page(
     query.push(") found JOIN audit_events e ON e.occurred_at = found.occurred_at AND e.id = found.id");
     push_order(&mut query, "e.occurred_at", "e.id", descending);
     query.push(" LIMIT ").push_bind(page.rows_to_read());
-    let rows = query.build_query_as().persistent(PLANNED_ANEW).fetch_all(transaction.statement()).await?;
+    let rows = query.build_query_as().fetch_all(transaction.statement()).await?;
     Ok(Page::from_read(rows, page))
 }
 
@@ -134,7 +130,7 @@ pub async fn count(transaction: &mut Transaction, filter: &AuditEventFilter, at_
         return Ok(0);
     }
     query.push(") found LIMIT ").push_bind(at_most).push(") listed");
-    Ok(query.build_query_scalar().persistent(PLANNED_ANEW).fetch_one(transaction.statement()).await?)
+    Ok(query.build_query_scalar().fetch_one(transaction.statement()).await?)
 }
 
 /// The visible ones among these events.
