@@ -249,7 +249,10 @@ async fn an_unlocked_user_signs_in_at_once() {
     let answer = admin.mutate("unlockUser", json!({ "id": id }), USER).await;
     let user = answer.data("/unlockUser/user");
     assert_eq!((&user["locked"], &user["failedLoginAttempts"]), (&json!(false), &json!(0)));
+    // What was counted is forgotten, too: one more slip locks nobody.
     for client in [known, stranger] {
+        let slip = client.try_sign_in("a@h.test", "wrong password").await;
+        assert_eq!(slip.refusals("login"), ["INVALID_CREDENTIALS"]);
         client.sign_in("a@h.test", PASSWORD).await;
     }
 }
