@@ -1,7 +1,9 @@
 //! Black-box tests: they speak HTTP to the real server on a real PostgreSQL. One file a capability; `support` starts
 //! what they need.
 
+mod administrators;
 mod audit;
+mod audit_proof;
 mod database;
 mod examples;
 mod health;

@@ -5,6 +5,9 @@
 //! expansion is what a fragment bomb waits for. One authentication mutation a request: a hundred aliased sign-ins would
 //! be a hundred guesses.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use async_graphql::parser::types::{
@@ -14,7 +17,7 @@ use async_graphql::parser::types::{
 use async_graphql::{Name, Positioned, Variables};
 use async_graphql_value::{ConstValue, Value};
 
-use super::errors::code;
+use crate::graphql::errors::code;
 
 /// Brackets of all kinds that may stand open at once.
 const MAX_BRACKETS: usize = 100;
@@ -341,120 +344,5 @@ impl<'a> Measure<'a> {
             }
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: Limits = Limits { tokens: 2000, depth: 12, cost: 10_000 };
-
-    fn refusal(query: &str) -> &'static str {
-        guard(query, None, &Variables::default(), LIMITS).map_or_else(|refused| refused.code, |_| "")
-    }
-
-    #[test]
-    fn documents_within_the_limits_pass() {
-        for query in [
-            "{ me { id } }",
-            "query Q($n: Int) { users(first: $n) { nodes { ...U } } } fragment U on User { id roles { name } }",
-            "{ users(first: 50) { nodes { roles { name } hotels(first: 5) { nodes { name } } } } }",
-            "mutation { login(input: {email: \"{[(\", password: \"\"\"[[ \\\"\"\" [[\"\"\"}) { errors { code } } }",
-            "# {{{{ comment\n{ me { id } }",
-        ] {
-            assert_eq!(refusal(query), "", "{query}");
-        }
-    }
-
-    #[test]
-    fn hostile_documents_do_not() {
-        let nested_lists = format!("{{a(x:{}1{})}}", "[".repeat(2000), "]".repeat(2000));
-        let nested_objects = format!("{{a(x:{}1{})}}", "{a:".repeat(2000), "}".repeat(2000));
-        let unclosed = "[".repeat(4000);
-        let many_tokens = format!("{{ {} }}", "a ".repeat(2000));
-        let deep = format!("{}{{a}}{}", "{a".repeat(12), "}".repeat(12));
-        // 2^40 fields if it were expanded.
-        let bomb: String =
-            (0..40).map(|n| format!("fragment F{n} on User {{ ...F{} ...F{} }}", n + 1, n + 1)).collect();
-        let bomb = format!("{{ me {{ ...F0 }} }} {bomb} fragment F40 on User {{ id }}");
-        let directives = format!("{{ ... {} {{ me {{ id }} }} }}", "@include(if: true)".repeat(101));
-        let rows = "{ users(first: 100) { nodes { hotels(first: 100) { nodes { id name } } } } }";
-        let overflow = format!("{}id{}", "{ users(first: 100) { nodes ".repeat(6), "} }".repeat(6))
-            .replace("nodes id", "nodes { id }");
-        for query in
-            [&nested_lists, &nested_objects, &unclosed, &many_tokens, &deep, &bomb, &directives, rows, &overflow]
-        {
-            assert_eq!(refusal(query), code::QUERY_TOO_COMPLEX, "{query:.80}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_right_is_bad_input() {
-        for query in [
-            "",
-            "{",
-            "{ me { ...A } } fragment A on User { ...B } fragment B on User { ...A }",
-            "{ me { ...Missing } }",
-            "query A { me { id } } query B { me { id } }",
-            "{ user(by: {email: \"a\\u0000b\"}) { id } }",
-            "mutation { a: login(input: {}) { retryAfter } b: login(input: {}) { retryAfter } }",
-            "mutation { logout { revokedSessions } logout { revokedSessions } }",
-            "mutation { ...A ...A } fragment A on Mutation { login(input: {}) { retryAfter } }",
-            "mutation { a b c d e f g h i j k }",
-        ] {
-            assert_eq!(refusal(query), code::BAD_USER_INPUT, "{query}");
-        }
-        let variables = Variables::from_json(serde_json::json!({"a": [{"b": "x\0y"}]}));
-        let refused = guard("{ me { id } }", None, &variables, LIMITS).unwrap_err();
-        assert_eq!(refused.code, code::BAD_USER_INPUT);
-        assert!(guard("{ me { id } }", Some("Other"), &Variables::default(), LIMITS).is_err());
-    }
-
-    #[test]
-    fn rows_asked_for_by_variable_count_too() {
-        let query = "query Q($n: Int) { users(first: $n) { nodes { hotels(first: $n) { nodes { id name } } } } }";
-        let few = Variables::from_json(serde_json::json!({"n": 5}));
-        let many = Variables::from_json(serde_json::json!({"n": 100}));
-        assert!(guard(query, None, &few, LIMITS).is_ok());
-        assert_eq!(guard(query, None, &many, LIMITS).unwrap_err().code, code::QUERY_TOO_COMPLEX);
-        assert_eq!(
-            guard(query, None, &Variables::default(), LIMITS).map(|_| ()),
-            Ok(()),
-            "25 rows where none are given"
-        );
-    }
-
-    #[test]
-    fn users_named_in_a_bulk_mutation_count_too() {
-        let whole = "mutation($i: AssignRolesInput!) { assignRoles(input: $i) { users { hotels(first: 50) { nodes { id } } } } }";
-        let part = "mutation($u: [ID!]!) { assignRoles(input: {users: $u, roles: []}) { users { hotels(first: 50) { nodes { id } } } } }";
-        for (users, fits) in [(1, true), (90, true), (1000, false)] {
-            let ids = vec!["user:1"; users];
-            let inline = format!(
-                "mutation {{ unassignHotels(input: {{users: {ids:?}}}) {{ users {{ hotels(first: 50) {{ nodes {{ id }} }} }} }} }}"
-            );
-            for (query, variables) in [
-                (whole, serde_json::json!({ "i": { "users": ids, "roles": [] } })),
-                (part, serde_json::json!({ "u": ids })),
-                (inline.as_str(), serde_json::json!({})),
-            ] {
-                let guarded = guard(query, None, &Variables::from_json(variables), LIMITS);
-                assert_eq!(
-                    guarded.map(|_| ()).map_err(|refused| refused.code),
-                    if fits { Ok(()) } else { Err(code::QUERY_TOO_COMPLEX) },
-                    "{users}: {query:.60}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn sign_ins_are_recognised() {
-        let signs_in = |query| guard(query, None, &Variables::default(), LIMITS).unwrap().signs_in;
-        assert!(signs_in("mutation { login(input: {}) { retryAfter } }"));
-        assert!(signs_in("mutation { r: refresh(input: {}) { errors { code } } }"));
-        assert!(!signs_in("mutation { logout { revokedSessions } }"));
-        assert!(!signs_in("{ login }"));
     }
 }
