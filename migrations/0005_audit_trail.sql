@@ -139,6 +139,8 @@ BEGIN
             partition := parent || to_char(month, '_YYYY_MM');
             CONTINUE WHEN to_regclass('public.' || quote_ident(partition)) IS NOT NULL;
             EXECUTE format('LOCK TABLE public.%I IN ACCESS EXCLUSIVE MODE', parent || '_default');
+            -- Another server may have made it while this one waited.
+            CONTINUE WHEN to_regclass('public.' || quote_ident(partition)) IS NOT NULL;
             EXECUTE format('CREATE TABLE public.%I (LIKE public.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', partition, parent);
             EXECUTE format('WITH moved AS (DELETE FROM public.%I WHERE occurred_at >= $1 AND occurred_at < $2 RETURNING *)
                             INSERT INTO public.%I SELECT * FROM moved', parent || '_default', partition)

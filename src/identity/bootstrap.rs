@@ -1,11 +1,15 @@
 //! What a new system begins with: the demo hotel and its users, and the first administrator of a production system. Put
 //! in once; what was deleted since does not come back.
 
+use chrono::{DateTime, Utc};
+
+use super::audit::{Happening, fields_of_hotel, fields_of_user};
 use super::fields::stored_email;
 use super::{Error, Identity};
 use crate::store::seeds::{self, SeedUser};
 use crate::store::users::HotelScope;
-use crate::store::{self, Transaction};
+use crate::store::users::changes;
+use crate::store::{self, Transaction, hotels};
 
 const DEMO_SEED: &str = "demo";
 const DEMO_HOTEL: (&str, &str) = ("hotel-001", "VoiceHive Demo Hotel Berlin");
@@ -68,6 +72,11 @@ impl Identity {
             return Ok(());
         }
         seeds::insert_hotel(&mut transaction, DEMO_HOTEL.0, DEMO_HOTEL.1, now).await?;
+        if let Some(hotel) = hotels::lock(&mut transaction, DEMO_HOTEL.0).await? {
+            let happening =
+                Happening::new("hotel_created").at_hotel(&hotel.id).with_changes(&[], &fields_of_hotel(&hotel));
+            self.record_own(&mut transaction, happening, now).await?;
+        }
         for ((email, _, first_name, last_name, role, hotel_scope, hotels), hash) in DEMO_USERS.into_iter().zip(&hashes)
         {
             let user = SeedUser {
@@ -81,7 +90,7 @@ impl Identity {
                 hotels,
                 must_change_password: true,
             };
-            seeds::insert_user(&mut transaction, &user, now).await?;
+            self.insert_seed(&mut transaction, &user, now).await?;
         }
         transaction.commit().await?;
         tracing::info!(users = DEMO_USERS.len(), hotel = DEMO_HOTEL.0, "mock_user_migration_completed");
@@ -111,9 +120,27 @@ impl Identity {
             hotels: &[],
             must_change_password: false,
         };
-        let made = seeds::insert_user(&mut transaction, &user, self.clock.now()).await?;
+        let made = self.insert_seed(&mut transaction, &user, self.clock.now()).await?;
         transaction.commit().await?;
         tracing::info!(made, "administrator_bootstrapped");
         Ok(())
+    }
+
+    /// Makes an account, unless the email address is taken; whether it was made. The audit trail begins with it.
+    async fn insert_seed(
+        &self,
+        transaction: &mut Transaction,
+        user: &SeedUser<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<bool, BootstrapError> {
+        if !seeds::insert_user(transaction, user, now).await? {
+            return Ok(false);
+        }
+        for made in changes::states(transaction, &[user.id]).await? {
+            let happening =
+                Happening::new("user_created").about((&made).into()).with_changes(&[], &fields_of_user(&made));
+            self.record_own(transaction, happening, now).await?;
+        }
+        Ok(true)
     }
 }

@@ -132,10 +132,11 @@ fn columns(counters: &[Counter]) -> (Vec<String>, Vec<Vec<u8>>) {
     counters.iter().map(|counter| (counter.counted_for.as_str().to_owned(), counter.subject.to_vec())).unzip()
 }
 
-/// Forgets what was counted. Counters are locked in the order in which everyone locks them: email addresses, devices.
-pub async fn clear(transaction: &mut Transaction, counters: &[Counter]) -> Result<()> {
+/// Forgets what was counted; how many counters there were. They are locked in the order in which everyone locks them:
+/// email addresses, devices.
+pub async fn clear(transaction: &mut Transaction, counters: &[Counter]) -> Result<u64> {
     let (kinds, subjects) = columns(counters);
-    sqlx::query!(
+    let done = sqlx::query!(
         "DELETE FROM sign_in_failures WHERE (kind, subject) IN (
              SELECT f.kind, f.subject FROM sign_in_failures f
                JOIN unnest($1::text[], $2::bytea[]) AS cleared(kind, subject)
@@ -146,7 +147,7 @@ pub async fn clear(transaction: &mut Transaction, counters: &[Counter]) -> Resul
     )
     .execute(transaction.statement())
     .await?;
-    Ok(())
+    Ok(done.rows_affected())
 }
 
 /// Drops counters that no longer count.

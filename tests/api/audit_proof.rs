@@ -88,6 +88,13 @@ async fn whatever_is_done_to_the_trail_is_found_and_named() {
         ("UPDATE audit_seals SET event_ids = NULL, event_hashes = NULL WHERE number = 1".to_owned(), "seal 1".to_owned(), "lost the list"),
         ("UPDATE audit_seals SET sealed_at = sealed_at + interval '1 second' WHERE number = 2".to_owned(), "seal 2".to_owned(), "changed"),
         ("UPDATE audit_seals SET key_id = 'other' WHERE number = 2".to_owned(), "seal 2".to_owned(), "key that is not here"),
+        (
+            "INSERT INTO audit_events (id, occurred_at, type, outcome) VALUES ('00000000-0000-7000-8000-000000000002', now(), 'awaiting', 'SUCCESS');
+             DELETE FROM audit_events WHERE type = 'awaiting'"
+                .to_owned(),
+            "audit:00000000-0000-7000-8000-000000000002".to_owned(),
+            "it awaited its seal",
+        ),
         ("DELETE FROM audit_seals WHERE number = 1".to_owned(), "seal 2".to_owned(), "seals were removed"),
         ("DELETE FROM audit_seals WHERE number = 2".to_owned(), newest.clone(), "no seal holds it"),
         ("DELETE FROM audit_events WHERE type = 'hotel_updated'; DELETE FROM audit_seals WHERE number = 2".to_owned(), whole.head.clone(), "cut off"),

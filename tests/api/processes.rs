@@ -129,8 +129,9 @@ async fn from_nothing_to_a_sign_in_and_back() {
         .map(|line| serde_json::from_str(line).expect("a JSON object a line"))
         .collect();
     let kinds: Vec<_> = things.iter().map(|thing| thing["kind"].as_str().expect("a kind")).collect();
-    assert_eq!(kinds, ["user", "session", "event"], "{things:?}");
-    assert_eq!((&things[0]["roles"], &things[2]["type"]), (&json!(["SYSTEM_ADMIN"]), &json!("user_authenticated")));
+    assert_eq!(kinds, ["user", "session", "event", "event"], "{things:?}");
+    assert_eq!(things[0]["roles"], json!(["SYSTEM_ADMIN"]));
+    assert_eq!((&things[2]["type"], &things[3]["type"]), (&json!("user_created"), &json!("user_authenticated")));
     assert!(!String::from_utf8_lossy(&exported.stdout).contains("argon2"));
     assert!(one_line(&export("nobody@h.test")).contains("nothing is kept about"));
     let second = voicehive(&data_dir).output().expect("runs");

@@ -169,25 +169,30 @@ impl Identity {
         Some(seal)
     }
 
-    /// Makes the months ahead, and drops those that have been kept long enough.
+    /// Makes the months ahead, and drops those that have been kept long enough. Nothing where another server is at it.
     pub async fn keep_audit_partitions(&self) -> store::Result<()> {
         let now = self.clock.now();
         let mut transaction = self.database.background().await?;
+        if !partitions::try_lock(&mut transaction).await? {
+            return Ok(());
+        }
         let made = partitions::prepare(&mut transaction, month_of(now), MONTHS_AHEAD).await?;
+        let dropped = match self.settings.audit_retention {
+            Some(retention) => partitions::drop_before(&mut transaction, now - retention).await?,
+            None => Vec::new(),
+        };
+        if !dropped.is_empty() {
+            let happening = Happening::new("audit_events_expired").with("months", dropped.clone());
+            self.record_own(&mut transaction, happening, now).await?;
+        }
         transaction.commit().await?;
         if made > 0 {
             tracing::info!(partitions = made, "audit_partitions_made");
         }
-        let Some(retention) = self.settings.audit_retention else { return Ok(()) };
-        let mut transaction = self.database.background().await?;
-        let dropped = partitions::drop_before(&mut transaction, now - retention).await?;
-        if dropped.is_empty() {
-            return Ok(());
+        if !dropped.is_empty() {
+            tracing::info!(months = ?dropped, "audit_events_expired");
         }
-        tracing::info!(months = ?dropped, "audit_events_expired");
-        let happening = Happening::new("audit_events_expired").with("months", dropped);
-        self.record_own(&mut transaction, happening, now).await?;
-        transaction.commit().await
+        Ok(())
     }
 
     /// Goes over the whole trail and says what is not as it was written. `head` is a place in the chain that was told
@@ -211,6 +216,10 @@ impl Identity {
                 check_events(&mut transaction, &seal, &mut check).await?;
                 progress(check.events);
             }
+        }
+        for id in chain::lost(&mut transaction, 100).await? {
+            let problem = "is missing; it awaited its seal".to_owned();
+            check.find(Finding { place: format!("audit:{id}"), problem });
         }
         let (stored, unsealed) = chain::counts(&mut transaction).await?;
         let sealed_and_there = i64::try_from(check.events).unwrap_or(i64::MAX);

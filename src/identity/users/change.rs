@@ -34,6 +34,8 @@ pub(in crate::identity) struct Consequences {
     pub reason: Option<String>,
     /// They get a new password, of which this is the hash.
     pub password_hash: Option<String>,
+    /// Something was changed beside the users themselves, which is kept and told in any case.
+    pub beside: bool,
 }
 
 impl Identity {
@@ -92,7 +94,7 @@ impl Identity {
         for before in users {
             let mut after = before.clone();
             edit(&mut after);
-            if after != before || consequences.password_hash.is_some() {
+            if after != before || consequences.password_hash.is_some() || consequences.beside {
                 after.updated_at = now;
                 changed.push((before, after));
             }

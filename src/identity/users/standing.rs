@@ -60,8 +60,9 @@ impl Identity {
         let action = UserAction::Unlock;
         rules::may_begin(rules::ready(&caller.principal)?, action, false)?;
         let transaction = self.begin_change(caller).await?;
-        let change = self.forget_failures_and_begin(transaction, caller, action, id).await?;
-        self.finish_user_change(caller, change, "user_unlocked", Consequences::default(), |user| {
+        let (change, forgotten) = self.forget_failures_and_begin(transaction, caller, action, id).await?;
+        let consequences = Consequences { beside: forgotten > 0, ..Consequences::default() };
+        self.finish_user_change(caller, change, "user_unlocked", consequences, |user| {
             user.failed_login_attempts = 0;
             user.locked_until = None;
         })
@@ -106,7 +107,7 @@ impl Identity {
         let hash = self.hasher.hash(password).await?;
 
         let transaction = self.begin_change(caller).await?;
-        let change = self.forget_failures_and_begin(transaction, caller, action, id).await?;
+        let (change, _) = self.forget_failures_and_begin(transaction, caller, action, id).await?;
         let consequences =
             Consequences { end_sessions: Some("password_reset"), password_hash: Some(hash), ..Consequences::default() };
         self.finish_user_change(caller, change, "password_reset", consequences, |user| {
@@ -125,20 +126,21 @@ impl Identity {
         caller: &Caller,
         action: UserAction,
         id: Uuid,
-    ) -> Result<UserChange, Failure> {
-        self.forget_failures(&mut transaction, caller, action, id).await?;
-        self.begin_user_change(transaction, caller, action, &[id], "id").await
+    ) -> Result<(UserChange, u64), Failure> {
+        let forgotten = self.forget_failures(&mut transaction, caller, action, id).await?;
+        Ok((self.begin_user_change(transaction, caller, action, &[id], "id").await?, forgotten))
     }
 
-    /// Clears what was counted against a user, by email address and by device. To be called before the user is locked:
-    /// counters are locked first, as sign-in does it. So the rules are asked once more when the lock is there.
+    /// Clears what was counted against a user, by email address and by device; how many counters. To be called before
+    /// the user is locked: counters are locked first, as sign-in does it. So the rules are asked once more when the lock
+    /// is there.
     pub(super) async fn forget_failures(
         &self,
         transaction: &mut Transaction,
         caller: &Caller,
         action: UserAction,
         id: Uuid,
-    ) -> Result<(), Failure> {
+    ) -> Result<u64, Failure> {
         changes::lock_email(transaction, id).await?;
         let user = changes::states(transaction, &[id]).await?.into_iter().next();
         let user = user.ok_or_else(|| rules::no_such("user", "id"))?;

@@ -151,9 +151,8 @@ pub async fn unsealed(transaction: &mut Transaction, limit: i64) -> Result<Vec<S
         r#"SELECT e.id, e.occurred_at, e.type AS event_type, e.outcome, e.actor, e.subject, e.about, e.hotels,
                   e.request_id, e.detail::text AS "detail!", e.ip_address, e.user_agent, e.origin_salt, e.origin_digest,
                   e.personal::text AS personal, e.personal_salt, e.personal_digest
-             FROM (SELECT event_id, occurred_at FROM audit_events_unsealed ORDER BY occurred_at, event_id LIMIT $1) u
-             JOIN audit_events e ON e.occurred_at = u.occurred_at AND e.id = u.event_id
-            ORDER BY e.occurred_at, e.id"#,
+             FROM audit_events_unsealed u JOIN audit_events e ON e.occurred_at = u.occurred_at AND e.id = u.event_id
+            ORDER BY u.occurred_at, u.event_id LIMIT $1"#,
         limit
     )
     .fetch_all(transaction.statement())
@@ -216,11 +215,23 @@ pub async fn events_of(transaction: &mut Transaction, seal: &Seal) -> Result<Vec
 /// How many events there are, and how many await their seal.
 pub async fn counts(transaction: &mut Transaction) -> Result<(i64, i64)> {
     let row = sqlx::query!(
-        r#"SELECT (SELECT count(*) FROM audit_events) AS "events!", (SELECT count(*) FROM audit_events_unsealed) AS "unsealed!""#
+        r#"SELECT (SELECT count(*) FROM audit_events) AS "events!",
+                  (SELECT count(*) FROM audit_events_unsealed u JOIN audit_events e ON e.id = u.event_id) AS "unsealed!""#
     )
     .fetch_one(transaction.statement())
     .await?;
     Ok((row.events, row.unsealed))
+}
+
+/// Some events that await their seal and are not there.
+pub async fn lost(transaction: &mut Transaction, limit: i64) -> Result<Vec<Uuid>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT event_id FROM audit_events_unsealed u
+          WHERE NOT EXISTS (SELECT 1 FROM audit_events e WHERE e.id = u.event_id) LIMIT $1",
+        limit
+    )
+    .fetch_all(transaction.statement())
+    .await?)
 }
 
 /// Some events that neither a seal holds nor one awaits: nothing of ours wrote or kept them like that.

@@ -4,6 +4,16 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::store::{Result, Transaction};
 
+/// An advisory lock: the ASCII codes of "voicepar".
+const PARTITIONS: i64 = 0x766f_6963_6570_6172;
+
+/// Makes this transaction the only one that makes or drops partitions, until it ends. False where another one is at it.
+pub async fn try_lock(transaction: &mut Transaction) -> Result<bool> {
+    Ok(sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock($1) AS "locked!""#, PARTITIONS)
+        .fetch_one(transaction.statement())
+        .await?)
+}
+
 /// Makes the partitions of this many months from `first` on, where they are missing; how many were made.
 pub async fn prepare(transaction: &mut Transaction, first: NaiveDate, months: i32) -> Result<i32> {
     Ok(sqlx::query_scalar!(r#"SELECT prepare_audit_partitions($1, $2) AS "made!""#, first, months)
