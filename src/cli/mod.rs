@@ -27,7 +27,7 @@ enum Command {
     Serve,
     /// Look after the database.
     #[command(subcommand)]
-    Database(Database),
+    Database(database::Command),
     /// Look after users.
     #[command(subcommand)]
     Users(Users),
@@ -36,16 +36,6 @@ enum Command {
     Audit(Audit),
     /// Print the GraphQL schema.
     Schema,
-}
-
-#[derive(Subcommand)]
-enum Database {
-    /// Connect as the server would, and say how that went.
-    Health {
-        /// One JSON object instead of text for people.
-        #[arg(long)]
-        json: bool,
-    },
 }
 
 #[derive(Subcommand)]
@@ -79,7 +69,7 @@ pub fn main() -> ExitCode {
         Command::Serve => with_runtime(|config| async { serve::run(config).await }),
         Command::Users(Users::Export { user }) => with_runtime(move |config| users::export(config, user)),
         Command::Audit(Audit::Verify { head, json }) => with_runtime(move |config| audit::verify(config, head, json)),
-        Command::Database(Database::Health { json }) => with_runtime(move |config| database::health(config, json)),
+        Command::Database(command) => with_runtime(move |config| database::run(config, command)),
     };
     match done {
         Ok(code) => code,

@@ -13,8 +13,10 @@ use tokio_util::sync::CancellationToken;
 use super::system;
 use crate::config::Config;
 use crate::http::{self, App};
+
 use crate::store::embedded::Embedded;
-use crate::store::{Database, migrations};
+use crate::store::migrations::{self, Wanted};
+use crate::store::{Database, serving_role};
 use crate::telemetry::metrics;
 
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
@@ -28,7 +30,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         let embedded = Embedded::start(&system::data_dir(&config)).await?;
         (embedded.connect_options(), Some(embedded))
     };
-    let database = Database::new(options, system::pool_settings(&config));
+    let database = system::database(&config, options);
     let served = serve_on(&config, listener, database.clone(), metrics, stop).await;
     // Also when the start failed half-way: nothing of ours stays behind.
     database.close().await;
@@ -46,11 +48,12 @@ async fn serve_on(
     metrics: metrics_exporter_prometheus::PrometheusHandle,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let applied = migrations::run(&database).await?;
+    let applied = migrations::run(&database, Wanted::default()).await?;
     if applied.now == applied.all {
         tracing::info!(migrations = applied.all, "database_tables_created");
     }
     tracing::info!(migrations_applied = applied.now, "database_initialized");
+    serving_role::check(&database, config.database.allow_superuser || !config.is_external()).await?;
     let identity = system::identity(config, database)?;
     let demo_users = system::bootstrap(config, &identity).await?;
 

@@ -9,7 +9,7 @@ use anyhow::Context;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::clock::Clock;
-use crate::config::{Config, DatabaseConfig, Environment, JwtAlgorithm, SslMode};
+use crate::config::{Config, DatabaseConfig, Environment, JwtAlgorithm, Secret, SslMode};
 use crate::graphql::guard::Limits;
 use crate::http::{Options, ServerSettings};
 use crate::identity::{Administrator, Algorithm, HashingSettings, Identity, Lockout, Seeds, Settings};
@@ -34,6 +34,32 @@ pub fn external_database(config: &Config) -> anyhow::Result<Option<PgConnectOpti
     Ok(database.host.as_ref().map(|host| from_parts(database, host)))
 }
 
+/// The database that is reached like this, as it is configured.
+pub fn database(config: &Config, options: PgConnectOptions) -> Database {
+    let settings = &config.database;
+    let database = Database::new(with_certificates(settings, options), pool_settings(config));
+    match &settings.migration_username {
+        Some(owner) if config.is_external() => {
+            database.owned_by(owner, settings.migration_password.as_ref().map(Secret::expose))
+        }
+        _ => database,
+    }
+}
+
+/// The files are also for a database that is given by its URL.
+fn with_certificates(settings: &DatabaseConfig, mut options: PgConnectOptions) -> PgConnectOptions {
+    if let Some(file) = &settings.ssl_root_certificate {
+        options = options.ssl_root_cert(file);
+    }
+    if let Some(file) = &settings.ssl_certificate {
+        options = options.ssl_client_cert(file);
+    }
+    if let Some(file) = &settings.ssl_key {
+        options = options.ssl_client_key(file);
+    }
+    options
+}
+
 fn from_parts(database: &DatabaseConfig, host: &str) -> PgConnectOptions {
     let mode = match database.ssl_mode {
         SslMode::Disable => PgSslMode::Disable,
@@ -54,7 +80,7 @@ fn from_parts(database: &DatabaseConfig, host: &str) -> PgConnectOptions {
     }
 }
 
-pub fn pool_settings(config: &Config) -> PoolSettings {
+fn pool_settings(config: &Config) -> PoolSettings {
     let database = &config.database;
     PoolSettings {
         size: database.pool_size,
@@ -63,6 +89,8 @@ pub fn pool_settings(config: &Config) -> PoolSettings {
         request_timeout: database.request_timeout,
         recycle: database.recycle,
         statement_timeout: database.statement_timeout,
+        lock_timeout: database.lock_timeout,
+        idle_transaction_timeout: database.idle_transaction_timeout,
     }
 }
 
@@ -113,6 +141,14 @@ pub async fn with_identity<T>(
     config: &Config,
     work: impl AsyncFnOnce(Arc<Identity>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
+    with_database(config, async |database| work(identity(config, database)?).await).await
+}
+
+/// The same with the database alone, which need not have a schema yet.
+pub async fn with_database<T>(
+    config: &Config,
+    work: impl AsyncFnOnce(Database) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let there = match external_database(config)? {
         Some(options) => Some(options),
         None => embedded::running(&data_dir(config)).await?,
@@ -123,11 +159,8 @@ pub async fn with_identity<T>(
         let started = Embedded::start(&data_dir(config)).await?;
         (started.connect_options(), Some(started))
     };
-    let database = Database::new(options, pool_settings(config));
-    let done = match identity(config, database.clone()) {
-        Ok(identity) => work(identity).await,
-        Err(error) => Err(error),
-    };
+    let database = database(config, options);
+    let done = work(database.clone()).await;
     // Also where it failed: nothing of ours stays behind.
     database.close().await;
     if let Some(started) = started {

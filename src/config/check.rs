@@ -7,10 +7,10 @@ use zeroize::Zeroizing;
 
 use super::tree::Node;
 use super::values::quoted;
-use super::{AdministratorConfig, AuditConfig, AuthConfig, Config, DatabaseConfig, Error, Secret};
+use super::{AdministratorConfig, AuditConfig, AuthConfig, Config, DatabaseConfig, Error, Secret, SslMode};
 
-/// `PostgreSQL` keeps a statement's time-out in milliseconds, in 32 bits.
-const LONGEST_STATEMENT: Duration = Duration::from_millis(i32::MAX as u64);
+/// `PostgreSQL` keeps its time-outs in milliseconds, in 32 bits.
+const LONGEST_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// The database refuses to drop anything younger.
 const SHORTEST_RETENTION: Duration = Duration::from_hours(30 * 24);
@@ -49,8 +49,27 @@ impl DatabaseConfig {
                 "found more than a host, expected a name, an address or a socket folder; a URL belongs in database.url",
             );
         }
-        if self.statement_timeout > LONGEST_STATEMENT {
-            return refuse("database.statement_timeout", "found more than PostgreSQL takes, expected at most 24d");
+        for (key, timeout) in [
+            ("database.statement_timeout", self.statement_timeout),
+            ("database.lock_timeout", self.lock_timeout),
+            ("database.idle_transaction_timeout", self.idle_transaction_timeout),
+        ] {
+            if timeout > LONGEST_TIMEOUT {
+                return refuse(key, "found more than PostgreSQL takes, expected at most 24d");
+            }
+        }
+        if self.ssl_certificate.is_some() != self.ssl_key.is_some() {
+            let missing = if self.ssl_key.is_none() { "database.ssl_key" } else { "database.ssl_certificate" };
+            return refuse(missing, "found nothing, expected a file: a certificate and its key go together");
+        }
+        if self.ssl_mode == SslMode::Disable && (self.ssl_root_certificate.is_some() || self.ssl_key.is_some()) {
+            return refuse("database.ssl_mode", "found disable beside certificates, expected require or verify-full");
+        }
+        if self.migration_password.is_some() && self.migration_username.is_none() {
+            return refuse(
+                "database.migration_username",
+                "found nothing, expected the role that database.migration_password belongs to",
+            );
         }
         Ok(())
     }

@@ -35,13 +35,21 @@ impl Default for DatabaseConfig {
             database: "voicehive".to_owned(),
             username: "voicehive".to_owned(),
             password: None,
+            migration_username: None,
+            migration_password: None,
+            allow_superuser: false,
             ssl_mode: SslMode::Prefer,
+            ssl_root_certificate: None,
+            ssl_certificate: None,
+            ssl_key: None,
             pool_size: 10,
             max_overflow: 20,
             pool_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(3),
             recycle: Duration::from_hours(1),
             statement_timeout: Duration::from_secs(30),
+            lock_timeout: Duration::from_secs(10),
+            idle_transaction_timeout: Duration::from_mins(1),
         }
     }
 }

@@ -83,8 +83,20 @@ pub struct DatabaseConfig {
     pub username: String,
     /// Password of that role. Default: none.
     pub password: Option<Secret>,
+    /// Role that owns the tables and applies migrations, where another one serves. Default: the same.
+    pub migration_username: Option<String>,
+    /// Password of that role. Default: that of the role that serves.
+    pub migration_password: Option<Secret>,
+    /// Whether to serve as a superuser or a role that bypasses policies. Default false.
+    pub allow_superuser: bool,
     /// Encryption of the connection. Default prefer.
     pub ssl_mode: SslMode,
+    /// The certificates (PEM) by which the server's own is checked. Default: those of public authorities.
+    pub ssl_root_certificate: Option<PathBuf>,
+    /// The certificate (PEM) to show the server. Default: none.
+    pub ssl_certificate: Option<PathBuf>,
+    /// The private key (PEM) of that certificate. Default: none.
+    pub ssl_key: Option<PathBuf>,
     /// Connections that are kept open. Default 10.
     #[serde(deserialize_with = "whole::<1, 10_000, _, _>")]
     pub pool_size: u32,
@@ -103,6 +115,12 @@ pub struct DatabaseConfig {
     /// How long one statement may run. Default 30 s.
     #[serde(deserialize_with = "duration")]
     pub statement_timeout: Duration,
+    /// How long one statement waits for a lock. Default 10 s.
+    #[serde(deserialize_with = "duration")]
+    pub lock_timeout: Duration,
+    /// How long a transaction may be open and do nothing. Default 1 min.
+    #[serde(deserialize_with = "duration")]
+    pub idle_transaction_timeout: Duration,
 }
 
 /// Encryption of the database connection, in the words of `PostgreSQL`.

@@ -110,13 +110,18 @@ fn every_key_has_a_variable() {
         ("VOICEHIVE_DATABASE__DATABASE", "d", r#"database: "d""#),
         ("VOICEHIVE_DATABASE__USERNAME", "u", r#"username: "u""#),
         ("VOICEHIVE_DATABASE__PASSWORD", "p", "password: Some(***)"),
+        ("VOICEHIVE_DATABASE__MIGRATION_USERNAME", "owner", r#"migration_username: Some("owner")"#),
+        ("VOICEHIVE_DATABASE__ALLOW_SUPERUSER", "true", "allow_superuser: true"),
         ("VOICEHIVE_DATABASE__SSL_MODE", "verify-ca", "ssl_mode: VerifyCa"),
+        ("VOICEHIVE_DATABASE__SSL_ROOT_CERTIFICATE", "ca.pem", r#"ssl_root_certificate: Some("ca.pem")"#),
         ("VOICEHIVE_DATABASE__POOL_SIZE", "4", "pool_size: 4"),
         ("VOICEHIVE_DATABASE__MAX_OVERFLOW", "5", "max_overflow: 5"),
         ("VOICEHIVE_DATABASE__POOL_TIMEOUT", "41", "pool_timeout: 41s"),
         ("VOICEHIVE_DATABASE__REQUEST_TIMEOUT", "42s", "request_timeout: 42s"),
         ("VOICEHIVE_DATABASE__RECYCLE", "1m", "recycle: 60s"),
         ("VOICEHIVE_DATABASE__STATEMENT_TIMEOUT", "24d", "statement_timeout: 2073600s"),
+        ("VOICEHIVE_DATABASE__LOCK_TIMEOUT", "2s", "lock_timeout: 2s"),
+        ("VOICEHIVE_DATABASE__IDLE_TRANSACTION_TIMEOUT", "3s", "idle_transaction_timeout: 3s"),
         ("VOICEHIVE_AUTH__ACCESS_TOKEN_LIFETIME", "5m", "access_token_lifetime: 300s"),
         ("VOICEHIVE_AUTH__SESSION_LIFETIME", "12h", "session_lifetime: 43200s"),
         ("VOICEHIVE_AUTH__REMEMBER_ME_LIFETIME", "7d", "remember_me_lifetime: 604800s"),
@@ -152,8 +157,11 @@ fn every_key_has_a_variable() {
         ("VOICEHIVE_LOG__LEVEL", "info,sqlx=warn", r#"level: "info,sqlx=warn""#),
         ("VOICEHIVE_BOOTSTRAP__DEMO_USERS", "true", "demo_users: Some(true)"),
     ];
-    // The same; the administrator has to be whole.
-    let administrator = [
+    // The same of those that come in pairs.
+    let pairs = [
+        (MIGRATION_USERNAME, "VOICEHIVE_DATABASE__MIGRATION_PASSWORD", "p", "migration_password: Some(***)"),
+        (SSL_KEY, "VOICEHIVE_DATABASE__SSL_CERTIFICATE", "c.pem", r#"ssl_certificate: Some("c.pem")"#),
+        (SSL_CERTIFICATE, SSL_KEY.0, "k.pem", r#"ssl_key: Some("k.pem")"#),
         (ADMINISTRATOR_PASSWORD, ADMINISTRATOR_EMAIL.0, "c@d", r#"email: "c@d""#),
         (ADMINISTRATOR_EMAIL, ADMINISTRATOR_PASSWORD.0, "p", "password: Some(***)"),
         (
@@ -164,7 +172,7 @@ fn every_key_has_a_variable() {
         ),
     ];
     let rows = table.map(|(variable, value, shown)| (("OTHER", ""), variable, value, shown));
-    let rows: Vec<_> = rows.into_iter().chain(administrator).collect();
+    let rows: Vec<_> = rows.into_iter().chain(pairs).collect();
     for (other, variable, value, shown) in &rows {
         let environment = [*other, (variable, value)];
         let config = Config::from_parts(None, variables(&environment)).map(|config| format!("{config:?}"));
@@ -177,6 +185,9 @@ fn every_key_has_a_variable() {
     assert_eq!(covered, known_keys());
 }
 
+const MIGRATION_USERNAME: (&str, &str) = ("VOICEHIVE_DATABASE__MIGRATION_USERNAME", "owner");
+const SSL_CERTIFICATE: (&str, &str) = ("VOICEHIVE_DATABASE__SSL_CERTIFICATE", "c.pem");
+const SSL_KEY: (&str, &str) = ("VOICEHIVE_DATABASE__SSL_KEY", "k.pem");
 const ADMINISTRATOR_EMAIL: (&str, &str) = ("VOICEHIVE_BOOTSTRAP__ADMINISTRATOR__EMAIL", "a@b");
 const ADMINISTRATOR_PASSWORD: (&str, &str) = ("VOICEHIVE_BOOTSTRAP__ADMINISTRATOR__PASSWORD", "p");
 
@@ -316,6 +327,11 @@ fn bad_values_are_refused_with_key_place_found_and_expected() {
             "bootstrap: {administrator: {email: a@b, password_file: /dev/null}}",
             "bootstrap.administrator.password_file in FILE: /dev/null is empty",
         ),
+        ("database: {ssl_key: k}", "database.ssl_certificate in the defaults: found nothing, expected a file"),
+        ("database: {ssl_certificate: c}", "database.ssl_key in the defaults: found nothing, expected a file"),
+        ("database: {ssl_mode: disable, ssl_root_certificate: c}", "database.ssl_mode in FILE: found disable beside"),
+        ("database: {migration_password: p}", "database.migration_username in the defaults: found nothing, expected the role"),
+        ("database: {lock_timeout: 25d}", "database.lock_timeout in FILE: found more than PostgreSQL takes"),
         ("a: b: c", "FILE: cannot be read as YAML: "),
         ("a: 1\n---\nb: 1", "FILE: cannot be read as YAML: expected one document"),
         ("listen: a:1\nlisten: b:1", "duplicated key"),

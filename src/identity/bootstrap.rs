@@ -12,6 +12,8 @@ use crate::store::users::changes;
 use crate::store::{self, Transaction, hotels};
 
 const DEMO_SEED: &str = "demo";
+/// Stands where the demo users were declined.
+const NO_DEMO_SEED: &str = "demo declined";
 const DEMO_HOTEL: (&str, &str) = ("hotel-001", "VoiceHive Demo Hotel Berlin");
 
 /// Email, password, first and last name, role, hotel scope, hotels.
@@ -58,10 +60,30 @@ impl Identity {
         Ok(())
     }
 
-    async fn seed_demo(&self) -> Result<(), BootstrapError> {
-        if seeds::is_applied(&mut self.database.background().await?, DEMO_SEED).await? {
-            return Ok(());
+    /// How many users, roles and hotels there are.
+    pub async fn size(&self) -> store::Result<(i64, i64, i64)> {
+        seeds::size(&mut self.database.background().await?).await
+    }
+
+    /// Keeps the demo users out of this database, also at the next start of a server; or lets them in again.
+    pub async fn decline_demo_users(&self, declined: bool) -> store::Result<()> {
+        let mut transaction = self.database.background().await?;
+        if declined {
+            seeds::claim(&mut transaction, NO_DEMO_SEED).await?;
+        } else {
+            seeds::release(&mut transaction, NO_DEMO_SEED).await?;
         }
+        transaction.commit().await
+    }
+
+    async fn seed_demo(&self) -> Result<(), BootstrapError> {
+        let mut transaction = self.database.background().await?;
+        for seed in [DEMO_SEED, NO_DEMO_SEED] {
+            if seeds::is_applied(&mut transaction, seed).await? {
+                return Ok(());
+            }
+        }
+        drop(transaction);
         let mut hashes = Vec::new();
         for (_, password, ..) in DEMO_USERS {
             hashes.push(self.hasher.hash(password).await?);

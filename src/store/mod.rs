@@ -12,6 +12,7 @@ pub mod page;
 mod pool;
 pub mod roles;
 pub mod seeds;
+pub mod serving_role;
 pub mod sessions;
 pub mod sign_in_failures;
 mod transaction;
@@ -24,14 +25,36 @@ pub use transaction::{Reads, Scope, StatementCount, Transaction, Walls, Writes};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No connection, or none free in time: the same request can succeed a moment later.
-    #[error("the database cannot be reached: {0}")]
+    #[error("the database cannot be reached: {0}{hint}", hint = hint(.0))]
     Unavailable(#[source] sqlx::Error),
     /// A unique value is somebody else's: an email address, a name.
     #[error("the database has such a row already: {0}")]
     Taken(#[source] sqlx::Error),
     /// Anything else: a defect here, or a schema that was changed by hand.
-    #[error("the database refused a statement: {0}")]
+    #[error("the database refused a statement: {0}{hint}", hint = hint(.0))]
     Refused(#[source] sqlx::Error),
+}
+
+/// What an operator can do about it, where that is known.
+fn hint(error: &sqlx::Error) -> &'static str {
+    const TLS: &str = "; check database.ssl_mode, database.ssl_root_certificate and database.ssl_certificate";
+    match error {
+        sqlx::Error::Tls(_) => TLS,
+        sqlx::Error::Io(error) => match error.kind() {
+            // What is wrong with a certificate arrives as this.
+            std::io::ErrorKind::InvalidData => TLS,
+            _ => "; check DATABASE_HOST and DATABASE_PORT, and whether PostgreSQL runs there",
+        },
+        sqlx::Error::Database(error) => match error.code().as_deref() {
+            Some("3D000") => "; check DATABASE_NAME, or make it with `voicehive database init --create-db`",
+            Some("28P01" | "28000") => "; check DATABASE_USER and DATABASE_PASSWORD, and the server's pg_hba.conf",
+            Some("42501") => {
+                "; let a role that may do it run `voicehive database init`, see database.migration_username"
+            }
+            _ => "",
+        },
+        _ => "",
+    }
 }
 
 /// The result of everything in this floor.

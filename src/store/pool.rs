@@ -27,6 +27,10 @@ pub struct PoolSettings {
     pub recycle: Duration,
     /// The longest a single statement may run.
     pub statement_timeout: Duration,
+    /// The longest a single statement waits for a lock.
+    pub lock_timeout: Duration,
+    /// The longest a transaction may be open and do nothing.
+    pub idle_transaction_timeout: Duration,
 }
 
 /// What `/healthz` and the metrics tell of the pool.
@@ -43,19 +47,22 @@ pub struct PoolFigures {
 pub struct Database {
     pool: PgPool,
     settings: PoolSettings,
+    /// How whoever owns the tables connects.
+    owner: PgConnectOptions,
     walls: Walls,
 }
 
 impl Database {
     /// Makes the pool; connections are opened when they are first needed.
     pub fn new(options: PgConnectOptions, settings: PoolSettings) -> Self {
-        let statement_timeout = settings.statement_timeout.as_millis().to_string();
+        let milliseconds = |length: Duration| length.as_millis().to_string();
+        let owner = options.clone().application_name("voicehive migrations");
         let options = options
             .application_name("voicehive")
             .options([
-                ("statement_timeout", statement_timeout.as_str()),
-                ("lock_timeout", "10s"),
-                ("idle_in_transaction_session_timeout", "60s"),
+                ("statement_timeout", milliseconds(settings.statement_timeout)),
+                ("lock_timeout", milliseconds(settings.lock_timeout)),
+                ("idle_in_transaction_session_timeout", milliseconds(settings.idle_transaction_timeout)),
             ])
             .log_statements(LevelFilter::Trace)
             .log_slow_statements(LevelFilter::Warn, Duration::from_secs(5));
@@ -80,7 +87,17 @@ impl Database {
                 Box::pin(async { Ok(()) })
             })
             .connect_lazy_with(options);
-        Self { pool, settings, walls: Walls::Both }
+        Self { pool, settings, owner, walls: Walls::Both }
+    }
+
+    /// The same database, with its tables owned by another role than the one that serves.
+    #[must_use]
+    pub fn owned_by(mut self, username: &str, password: Option<&str>) -> Self {
+        self.owner = self.owner.username(username);
+        if let Some(password) = password {
+            self.owner = self.owner.password(password);
+        }
+        self
     }
 
     /// The same database with only row-level security to keep tenants apart: for the tests that prove that it does.
@@ -107,12 +124,30 @@ impl Database {
         Transaction::begin(&self.pool, self.settings.timeout, self.walls, &Scope::system(), &count, false).await
     }
 
-    /// A connection outside every transaction, as the owner: for migrations alone.
+    /// A connection outside the pool, as the owner: for what changes the schema. Its statements take what they need, but
+    /// wait for no lock for long: nothing may queue up behind it.
     pub(super) async fn owner_connection(&self) -> Result<PgConnection> {
-        Ok(PgConnection::connect_with(
-            &self.pool.connect_options().as_ref().clone().options([("statement_timeout", "0")]),
-        )
-        .await?)
+        Ok(PgConnection::connect_with(&self.owner.clone().options([("lock_timeout", "10s")])).await?)
+    }
+
+    /// The same to another database of the server.
+    pub(super) async fn owner_connection_to(&self, database: &str) -> Result<PgConnection> {
+        Ok(PgConnection::connect_with(&self.owner.clone().database(database)).await?)
+    }
+
+    /// A connection outside the pool, as the role that serves.
+    pub(super) async fn serving_connection(&self) -> Result<PgConnection> {
+        Ok(PgConnection::connect_with(&self.pool.connect_options()).await?)
+    }
+
+    /// The name of the database.
+    pub fn name(&self) -> &str {
+        self.owner.get_database().unwrap_or_else(|| self.owner.get_username())
+    }
+
+    /// The role that serves.
+    pub fn username(&self) -> String {
+        self.pool.connect_options().get_username().to_owned()
     }
 
     /// Asks the database for a sign of life, within the time a request would wait.

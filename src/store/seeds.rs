@@ -21,6 +21,23 @@ pub async fn claim(transaction: &mut Transaction, name: &str) -> Result<bool> {
     Ok(done.rows_affected() == 1)
 }
 
+/// How many users, roles and hotels there are.
+pub async fn size(transaction: &mut Transaction) -> Result<(i64, i64, i64)> {
+    let row = sqlx::query!(
+        r#"SELECT (SELECT count(*) FROM users) AS "users!", (SELECT count(*) FROM roles) AS "roles!",
+                  (SELECT count(*) FROM hotels) AS "hotels!""#
+    )
+    .fetch_one(transaction.statement())
+    .await?;
+    Ok((row.users, row.roles, row.hotels))
+}
+
+/// Forgets that this seed was put in, so that it is put in again where it is wanted.
+pub async fn release(transaction: &mut Transaction, name: &str) -> Result<()> {
+    sqlx::query!("DELETE FROM seeds WHERE name = $1", name).execute(transaction.statement()).await?;
+    Ok(())
+}
+
 /// Makes a hotel, unless it is there.
 pub async fn insert_hotel(transaction: &mut Transaction, id: &str, name: &str, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!(

@@ -8,7 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use voicehive_identity::clock::Clock;
 use voicehive_identity::identity::{Administrator, Identity, Seeds};
-use voicehive_identity::store::{Database, migrations};
+use voicehive_identity::store::Database;
+use voicehive_identity::store::migrations::{self, Wanted};
 
 use super::support::{PASSWORD, Setup, TestApp, TestDatabase, eventually};
 
@@ -86,7 +87,7 @@ async fn servers_that_start_at_once_on_an_empty_database_make_it_once() {
         async move {
             let setup = Setup::usual();
             let store = Database::new(database.options.clone(), setup.pool);
-            let applied = migrations::run(&store).await.expect("migrations apply");
+            let applied = migrations::run(&store, Wanted::default()).await.expect("migrations apply");
             let identity = Identity::new(store, Clock::default(), setup.settings).expect("identity");
             let administrator = Some(Administrator { email: " Chief@Example.COM ", password: "harbour lamp nine" });
             identity.bootstrap(&Seeds { demo_users: true, administrator }).await.expect("the first users");
@@ -115,7 +116,7 @@ async fn a_schema_of_a_newer_release_or_a_changed_one_is_not_touched() {
     let store = Database::new(database.options.clone(), Setup::usual().pool);
     let error = async |sql: &'static str| {
         sqlx::query(sql).execute(&database.superuser).await.expect(sql);
-        migrations::run(&store).await.expect_err("refused").to_string()
+        migrations::run(&store, Wanted::default()).await.expect_err("refused").to_string()
     };
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'x', true, '', 0)";
     assert!(error(newer).await.contains("newer release"), "says what to do");

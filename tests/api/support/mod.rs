@@ -2,12 +2,14 @@
 //! template, and the real server on it, in this process so that its clock can be moved.
 
 mod client;
+mod command;
 mod postgres;
 mod proxy;
 mod server;
 mod world;
 
 pub use client::{Answer, Client};
+pub use command::{one_line, run_with_input, told, told_json, voicehive};
 pub use postgres::{TestDatabase, cluster_folder, connect_as};
 pub use proxy::Proxy;
 pub use server::{Setup, TestApp};

@@ -10,8 +10,9 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use voicehive_identity::clock::Clock;
 use voicehive_identity::identity::{Identity, Seeds};
+use voicehive_identity::store::Database;
 use voicehive_identity::store::embedded::{DataDir, Embedded};
-use voicehive_identity::store::{Database, migrations};
+use voicehive_identity::store::migrations::{self, Wanted};
 
 use super::server::{identity_settings, pool_settings};
 
@@ -69,7 +70,7 @@ async fn start() -> Cluster {
     superuser.execute(AssertSqlSafe(format!("CREATE DATABASE {TEMPLATE} OWNER voicehive"))).await.expect("template");
 
     let database = Database::new(options.clone().database(TEMPLATE), pool_settings());
-    migrations::run(&database).await.expect("migrations apply");
+    migrations::run(&database, Wanted::default()).await.expect("migrations apply");
     let identity = Identity::new(database.clone(), Clock::default(), identity_settings(&folder)).expect("identity");
     identity.bootstrap(&Seeds { demo_users: true, administrator: None }).await.expect("demo users");
     database.close().await;

@@ -28,6 +28,8 @@ pub fn pool_settings() -> PoolSettings {
         request_timeout: Duration::from_secs(3),
         recycle: Duration::from_hours(1),
         statement_timeout: Duration::from_secs(30),
+        lock_timeout: Duration::from_secs(10),
+        idle_transaction_timeout: Duration::from_mins(1),
     }
 }
 

@@ -1,0 +1,271 @@
+//! What the old tables hold, what in them cannot be taken over, and how each row becomes ours.
+
+/// Where the old tables are set aside.
+pub const OLD: &str = "voicehive_old";
+
+/// One table, copied.
+pub struct Copy {
+    pub table: &'static str,
+    /// What tells its rows apart, in the old table and in the new one.
+    pub key: &'static str,
+    /// What must come out the same, as an expression that reads alike in both.
+    pub kept: &'static str,
+    /// In this order.
+    pub statements: &'static [&'static str],
+}
+
+/// The columns of the old service; all of them are kept.
+pub const COLUMNS: [(&str, &[&str]); 6] = [
+    (
+        "users",
+        &[
+            "id",
+            "email",
+            "password_hash",
+            "first_name",
+            "last_name",
+            "active",
+            "email_verified",
+            "created_at",
+            "updated_at",
+            "last_login_at",
+            "password_changed_at",
+            "failed_login_attempts",
+            "locked_until",
+            "created_by",
+            "updated_by",
+        ],
+    ),
+    (
+        "roles",
+        &[
+            "id",
+            "name",
+            "display_name",
+            "description",
+            "permissions",
+            "active",
+            "created_at",
+            "updated_at",
+            "created_by",
+            "updated_by",
+        ],
+    ),
+    (
+        "hotels",
+        &[
+            "id",
+            "name",
+            "brand",
+            "country",
+            "city",
+            "address",
+            "pms_type",
+            "pms_config",
+            "active",
+            "created_at",
+            "updated_at",
+        ],
+    ),
+    ("user_roles", &["user_id", "role_id", "created_at", "created_by"]),
+    ("user_hotels", &["user_id", "hotel_id", "created_at", "created_by"]),
+    (
+        "user_sessions",
+        &[
+            "id",
+            "session_id",
+            "user_id",
+            "access_token_jti",
+            "refresh_token_jti",
+            "ip_address",
+            "user_agent",
+            "device_fingerprint",
+            "created_at",
+            "accessed_at",
+            "expires_at",
+            "active",
+            "revoked",
+            "revoked_at",
+            "revoke_reason",
+        ],
+    ),
+];
+
+/// What cannot be taken over: what it is, and a statement that names each of it.
+pub const PROBLEMS: [(&str, &str); 9] = [
+    (
+        "users whose email address is none",
+        "SELECT id::text FROM voicehive_old.users
+          WHERE btrim(email) !~ '^[^@[:space:]]+@[^@[:space:]]+$' OR octet_length(btrim(email)) NOT BETWEEN 3 AND 254",
+    ),
+    (
+        "users with one email address, but for upper and lower case",
+        "SELECT string_agg(id::text, ' and ') FROM voicehive_old.users GROUP BY lower(btrim(email)) HAVING count(*) > 1",
+    ),
+    (
+        "users with a password hash that is neither bcrypt, argon2 nor PBKDF2",
+        r"SELECT id::text FROM voicehive_old.users
+           WHERE password_hash !~ '^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$'
+             AND password_hash !~ '^\$(argon2(id|i|d)|pbkdf2-sha256)\$'",
+    ),
+    (
+        "roles with a name that cannot be written in upper snake case",
+        "SELECT name::text FROM voicehive_old.roles WHERE upper(btrim(name::text)) !~ '^[A-Z][A-Z0-9_]{1,62}$'",
+    ),
+    (
+        "roles with one name, but for upper and lower case",
+        "SELECT string_agg(name::text, ' and ') FROM voicehive_old.roles
+          GROUP BY upper(btrim(name::text)) HAVING count(*) > 1",
+    ),
+    (
+        "permissions that nothing here knows",
+        "SELECT DISTINCT granted::text FROM voicehive_old.roles, unnest(permissions) AS granted
+          WHERE granted::text <> ALL (ARRAY['call:end', 'call:manage', 'call:start', 'call:view', 'hotel:create',
+                'hotel:delete', 'hotel:update', 'hotel:view', 'system:admin', 'system:config', 'system:monitor',
+                'user:create', 'user:delete', 'user:update', 'user:view'])",
+    ),
+    (
+        "hotels whose id is empty or longer than 100 bytes",
+        "SELECT id FROM (SELECT id::text FROM voicehive_old.hotels UNION SELECT hotel_id::text FROM voicehive_old.user_hotels) h
+          WHERE octet_length(id) NOT BETWEEN 1 AND 100",
+    ),
+    (
+        "hotels whose country is not two letters",
+        "SELECT id::text FROM voicehive_old.hotels WHERE country !~ '^[A-Za-z]{2}$'",
+    ),
+    (
+        "sessions that say nothing of when they end",
+        "SELECT id::text FROM voicehive_old.user_sessions WHERE expires_at IS NULL OR session_id IS NULL",
+    ),
+];
+
+/// Foreign keys of other tables to the old ones: the table, the constraint, and how to write it again.
+pub const FOREIGN_KEYS: &str = "
+    SELECT c.conrelid::regclass::text, quote_ident(c.conname), pg_get_constraintdef(c.oid)
+      FROM pg_constraint c
+      JOIN unnest(ARRAY['users', 'roles', 'hotels', 'user_roles', 'user_hotels', 'user_sessions']) AS old(name)
+        ON c.confrelid = to_regclass('public.' || old.name)
+     WHERE c.contype = 'f'
+       AND c.conrelid <> ALL (ARRAY['public.users', 'public.roles', 'public.hotels', 'public.user_roles',
+                                    'public.user_hotels', 'public.user_sessions']::regclass[])
+     ORDER BY 1, 2";
+
+/// The system is not a new one: no demo users come beside those that were taken over.
+pub const CLAIM_SEEDS: &str = "INSERT INTO seeds (name) VALUES ('demo')";
+
+/// In an order in which every row finds what it refers to.
+pub const COPIES: [Copy; 6] = [
+    Copy {
+        table: "users",
+        key: "id",
+        kept: "id, lower(btrim(email))::text, password_hash::text, first_name::text, last_name::text, active, \
+               email_verified, failed_login_attempts, locked_until::timestamptz, last_login_at::timestamptz, \
+               password_changed_at::timestamptz, created_at::timestamptz, updated_at::timestamptz, created_by, updated_by",
+        // Whoever administers and was given no hotels reached them all; anyone else reached none.
+        statements: &["
+            INSERT INTO users (id, email, password_hash, first_name, last_name, active, email_verified,
+                   failed_login_attempts, locked_until, last_login_at, password_changed_at, hotel_scope,
+                   created_at, updated_at, created_by, updated_by)
+            SELECT id, lower(btrim(email)), password_hash, first_name, last_name, active, email_verified,
+                   failed_login_attempts, locked_until, last_login_at, password_changed_at,
+                   CASE WHEN NOT EXISTS (SELECT FROM voicehive_old.user_hotels h WHERE h.user_id = u.id)
+                         AND EXISTS (SELECT FROM voicehive_old.user_roles held
+                                       JOIN voicehive_old.roles r ON r.id = held.role_id
+                                      WHERE held.user_id = u.id
+                                        AND upper(btrim(r.name::text)) IN ('SYSTEM_ADMIN', 'HOTEL_ADMIN'))
+                        THEN 'ALL' ELSE 'ASSIGNED' END,
+                   created_at, updated_at, created_by, updated_by
+              FROM voicehive_old.users u"],
+    },
+    Copy {
+        table: "roles",
+        key: "id",
+        kept: "id, upper(btrim(name::text)), active",
+        // The built-in ones are what they are here, but keep their ids; others are copied.
+        statements: &[
+            "UPDATE roles SET id = old.id, active = old.active, created_at = old.created_at
+               FROM voicehive_old.roles old WHERE roles.name = upper(btrim(old.name::text))",
+            "INSERT INTO roles (id, name, display_name, description, permissions, active, created_at, updated_at,
+                    created_by, updated_by)
+             SELECT id, upper(btrim(name::text)), display_name, description,
+                    ARRAY(SELECT DISTINCT granted::text FROM unnest(permissions) AS granted ORDER BY 1), active,
+                    created_at, updated_at, created_by, updated_by
+               FROM voicehive_old.roles old WHERE NOT EXISTS (SELECT FROM roles WHERE roles.id = old.id)",
+        ],
+    },
+    Copy {
+        table: "hotels",
+        key: "id",
+        kept: "id::text, name::text, brand::text, upper(country::text), city::text, address::text, pms_type::text, \
+               nullif(pms_config::jsonb, 'null'), active, created_at::timestamptz, updated_at::timestamptz",
+        statements: &[
+            "INSERT INTO hotels (id, name, brand, country, city, address, pms_type, pms_config, active, created_at,
+                    updated_at)
+             SELECT id, name, brand, upper(country), city, address, pms_type,
+                    nullif(pms_config::jsonb, 'null'), active, created_at, updated_at
+               FROM voicehive_old.hotels",
+            // user_hotels had no foreign key: its hotels need not be there.
+            "INSERT INTO hotels (id, name, pms_type)
+             SELECT DISTINCT hotel_id, hotel_id, 'unknown' FROM voicehive_old.user_hotels ON CONFLICT (id) DO NOTHING",
+        ],
+    },
+    Copy {
+        table: "user_roles",
+        key: "user_id, role_id",
+        kept: "user_id, role_id, created_by",
+        statements: &["
+            INSERT INTO user_roles (user_id, role_id, created_at, created_by)
+            SELECT user_id, role_id, coalesce(created_at, now()), created_by FROM voicehive_old.user_roles"],
+    },
+    Copy {
+        table: "user_hotels",
+        key: "user_id, hotel_id",
+        kept: "user_id, hotel_id::text, created_by",
+        statements: &["
+            INSERT INTO user_hotels (user_id, hotel_id, created_at, created_by)
+            SELECT user_id, hotel_id, coalesce(created_at, now()), created_by FROM voicehive_old.user_hotels"],
+    },
+    Copy {
+        table: "user_sessions",
+        key: "id",
+        kept: "id, session_id::text, user_id, ip_address::text, user_agent::text, device_fingerprint::text, \
+               created_at::timestamptz, accessed_at::timestamptz, expires_at::timestamptz, active, revoked, \
+               revoked_at::timestamptz, revoke_reason::text",
+        // Tokens of the old service are honoured no more, so their ids need only stay apart.
+        statements: &["
+            INSERT INTO user_sessions (id, session_id, user_id, access_token_jti, refresh_token_jti, rotated_at,
+                   ip_address, user_agent, device_fingerprint, created_at, accessed_at, expires_at, active, revoked,
+                   revoked_at, revoke_reason)
+            SELECT id, session_id, user_id,
+                   CASE WHEN access_token_jti ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
+                        THEN access_token_jti::uuid ELSE md5('access ' || id)::uuid END,
+                   CASE WHEN refresh_token_jti ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
+                        THEN refresh_token_jti::uuid ELSE md5('refresh ' || id)::uuid END,
+                   created_at, ip_address, user_agent, device_fingerprint, created_at, accessed_at, expires_at, active,
+                   revoked, revoked_at, revoke_reason
+              FROM voicehive_old.user_sessions"],
+    },
+];
+
+/// What is otherwise than it was: each statement answers lines for the report. Run when the rows have been copied.
+pub const NOTES: [&str; 8] = [
+    "SELECT format('role %s is called %s', old.name, roles.name)
+       FROM voicehive_old.roles old JOIN roles USING (id) WHERE old.name::text <> roles.name ORDER BY 1",
+    "SELECT format('role %s is built in: it now grants %s as well', roles.name, string_agg(granted, ', ' ORDER BY granted))
+       FROM voicehive_old.roles old JOIN roles USING (id), unnest(roles.permissions) AS granted
+      WHERE roles.system AND granted <> ALL (old.permissions::text[]) GROUP BY roles.name ORDER BY 1",
+    "SELECT format('role %s is built in: it no longer grants %s', roles.name, string_agg(granted::text, ', ' ORDER BY granted))
+       FROM voicehive_old.roles old JOIN roles USING (id), unnest(old.permissions) AS granted
+      WHERE roles.system AND granted::text <> ALL (roles.permissions) GROUP BY roles.name ORDER BY 1",
+    "SELECT format('user %s (%s) administers and had no hotels: has the scope ALL', id, email)
+       FROM users WHERE hotel_scope = 'ALL' ORDER BY email",
+    "SELECT format('user %s (%s) has no hotels and does not administer: reaches none', id, email)
+       FROM users u WHERE hotel_scope = 'ASSIGNED'
+        AND NOT EXISTS (SELECT FROM user_hotels h WHERE h.user_id = u.id) ORDER BY email",
+    "SELECT format('user %s has the email address %s, written %s before', id, users.email, old.email)
+       FROM voicehive_old.users old JOIN users USING (id) WHERE old.email::text <> users.email ORDER BY 1",
+    "SELECT format('hotel %s was assigned and did not exist: it was made, with its id for a name', id)
+       FROM hotels WHERE NOT EXISTS (SELECT FROM voicehive_old.hotels old WHERE old.id = hotels.id) ORDER BY 1",
+    "SELECT format('%s sessions are kept as records; their tokens are honoured no more, so everyone signs in once', count(*))
+       FROM user_sessions WHERE active AND NOT revoked AND expires_at > now() HAVING count(*) > 0",
+];

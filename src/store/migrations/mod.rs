@@ -1,0 +1,244 @@
+//! Brings the schema up to date at start-up. Several servers may start at once: they take turns.
+
+pub mod legacy;
+mod reset;
+mod status;
+
+use std::time::{Duration, Instant};
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection, Executor};
+
+pub use status::{Applied as AppliedMigration, Drift, Pending, Status, status};
+
+use super::{Database, Error, Result};
+
+/// The advisory lock that migrating servers share: the ASCII codes of "voicehiv".
+const LOCK: i64 = 0x766f_6963_6568_6976;
+/// How long a server waits for another one's migrations.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// The oldest PostgreSQL that has what the migrations use, as it numbers its versions.
+const OLDEST_SUPPORTED: u32 = 150_000;
+
+/// The tables of the migrations; the months of the audit trail are partitions of two of them.
+const TABLES: [&str; 16] = [
+    "api_key_hotels",
+    "api_keys",
+    "audit_event_hotels",
+    "audit_event_hotels_default",
+    "audit_events",
+    "audit_events_default",
+    "audit_events_unsealed",
+    "audit_seals",
+    "hotels",
+    "roles",
+    "seeds",
+    "sign_in_failures",
+    "user_hotels",
+    "user_roles",
+    "user_sessions",
+    "users",
+];
+
+/// Why the schema could not be brought up to date. Nothing was changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    #[error(transparent)]
+    Store(#[from] Error),
+    #[error("another server has been migrating the database for {} seconds; see what it waits for, then start again", PATIENCE.as_secs())]
+    Waited,
+    #[error(
+        "the database was migrated by a newer release (it has migration {0}, which this one does not know); run that release"
+    )]
+    Newer(i64),
+    #[error("migration {0} was changed after it had been applied; run the release that the database was made with")]
+    Changed(i64),
+    #[error("a migration failed and was undone: {0}{hint}", hint = hint(.0))]
+    Failed(#[source] MigrateError),
+    #[error("this PostgreSQL is version {0}; VoiceHive Identity needs 15 or newer")]
+    TooOld(String),
+    #[error(
+        "the database holds the tables of the old Python service; look at what `voicehive database init --dry-run` would \
+         do, make a backup, then have `voicehive database init` take it over"
+    )]
+    Legacy,
+}
+
+impl From<sqlx::Error> for MigrationError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<MigrateError> for MigrationError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::VersionMissing(version) => Self::Newer(version),
+            MigrateError::VersionMismatch(version) => Self::Changed(version),
+            other => Self::Failed(other),
+        }
+    }
+}
+
+/// What can be done about a migration that failed; PostgreSQL's own words say the rest.
+fn hint(error: &MigrateError) -> &'static str {
+    let (MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _)) = error else { return "" };
+    match cause.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
+        Some("42501") => {
+            "; the role that migrates must own the database's schema (GRANT CREATE ON SCHEMA public TO it) and may make \
+             roles, or someone who may does it once: CREATE ROLE voicehive_app NOLOGIN; GRANT voicehive_app TO it"
+        }
+        _ => "",
+    }
+}
+
+/// What to do beside applying what is missing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// Drop every table of ours first, with all that is in it.
+    pub reset: bool,
+    /// Switch row-level security on or off; None leaves it as it is.
+    pub row_security: Option<bool>,
+}
+
+/// What a run of the migrations did.
+#[derive(Clone, Copy, Debug)]
+pub struct Applied {
+    /// Migrations applied now.
+    pub now: usize,
+    /// Migrations the schema consists of.
+    pub all: usize,
+}
+
+/// Applies what is missing, each migration whole or not at all; a reset with all of them whole or not at all.
+pub async fn run(database: &Database, wanted: Wanted) -> Result<Applied, MigrationError> {
+    let mut connection = begin(database).await?;
+    let outcome = prepare(&mut connection, database, wanted).await;
+    // The lock ends with the connection, whichever way this went.
+    connection.close().await?;
+    outcome
+}
+
+/// Makes the database where it is not there; whether it was made.
+pub async fn create_database(database: &Database) -> Result<bool, MigrationError> {
+    let name = database.name();
+    // Every server has it, to be reached for just this.
+    let mut connection = database.owner_connection_to("postgres").await?;
+    let there = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1) AS "there!""#, name)
+        .fetch_one(&mut connection)
+        .await?;
+    let made = if there {
+        false
+    } else {
+        let statement = format!("CREATE DATABASE {}", quoted(name));
+        match connection.execute(AssertSqlSafe(statement)).await {
+            Ok(_) => true,
+            // Another one made it in this moment.
+            Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("42P04" | "23505")) => false,
+            Err(error) => return Err(error.into()),
+        }
+    };
+    connection.close().await?;
+    Ok(made)
+}
+
+/// A connection that alone changes the schema, until it is closed.
+async fn begin(database: &Database) -> Result<PgConnection, MigrationError> {
+    let mut connection = database.owner_connection().await?;
+    if connection.server_version_num().is_some_and(|version| version < OLDEST_SUPPORTED) {
+        let version = sqlx::query_scalar!(r#"SELECT current_setting('server_version') AS "version!""#)
+            .fetch_one(&mut connection)
+            .await?;
+        return Err(MigrationError::TooOld(version));
+    }
+    lock(&mut connection).await?;
+    Ok(connection)
+}
+
+/// Takes the lock by trying. Waiting inside PostgreSQL would hold a snapshot open, and CREATE INDEX CONCURRENTLY of
+/// the server that has the lock waits for every snapshot: both would wait for ever.
+async fn lock(connection: &mut PgConnection) -> Result<(), MigrationError> {
+    let began = Instant::now();
+    let mut pause = Duration::from_millis(20);
+    loop {
+        let taken = sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock($1) AS "taken!""#, LOCK)
+            .fetch_one(&mut *connection)
+            .await?;
+        if taken {
+            return Ok(());
+        }
+        if began.elapsed() > PATIENCE {
+            return Err(MigrationError::Waited);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(1));
+    }
+}
+
+async fn prepare(
+    connection: &mut PgConnection,
+    database: &Database,
+    wanted: Wanted,
+) -> Result<Applied, MigrationError> {
+    let applied = if wanted.reset {
+        let mut transaction = connection.begin().await?;
+        reset::drop_everything(&mut transaction).await?;
+        let applied = migrate(&mut transaction).await?;
+        transaction.commit().await?;
+        applied
+    } else if legacy::is_there(connection).await? {
+        return Err(MigrationError::Legacy);
+    } else {
+        migrate(connection).await?
+    };
+    if let Some(on) = wanted.row_security {
+        let mut transaction = connection.begin().await?;
+        switch_row_security(&mut transaction, on).await?;
+        transaction.commit().await?;
+    }
+    admit(connection, &database.username()).await?;
+    Ok(applied)
+}
+
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!("./migrations");
+    migrator.set_locking(false);
+    migrator
+}
+
+async fn migrate(connection: &mut PgConnection) -> Result<Applied, MigrationError> {
+    let migrator = migrator();
+    let before = status::applied(connection).await?.len();
+    migrator.run(&mut *connection).await?;
+    let all = migrator.iter().count();
+    Ok(Applied { now: all.saturating_sub(before), all })
+}
+
+/// Lets the role that serves act as `voicehive_app`, where it is another one than the owner.
+async fn admit(connection: &mut PgConnection, role: &str) -> Result<()> {
+    let admitted = sqlx::query_scalar!(
+        r#"SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)
+                  OR pg_has_role($1, 'voicehive_app', 'MEMBER') AS "admitted!""#,
+        role
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if !admitted {
+        connection.execute(AssertSqlSafe(format!("GRANT voicehive_app TO {}", quoted(role)))).await?;
+    }
+    Ok(())
+}
+
+async fn switch_row_security(connection: &mut PgConnection, on: bool) -> Result<()> {
+    let switch = if on { "ENABLE" } else { "DISABLE" };
+    let statements: String =
+        TABLES.iter().map(|table| format!("ALTER TABLE {table} {switch} ROW LEVEL SECURITY;")).collect();
+    connection.execute(AssertSqlSafe(statements)).await?;
+    Ok(())
+}
+
+/// A name as SQL takes it, whatever it holds.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
