@@ -30,22 +30,12 @@ enum Command {
     Database(database::Command),
     /// Look after users.
     #[command(subcommand)]
-    Users(Users),
+    Users(users::Command),
     /// Look after the audit trail.
     #[command(subcommand)]
     Audit(Audit),
     /// Print the GraphQL schema.
     Schema,
-}
-
-#[derive(Subcommand)]
-enum Users {
-    /// Print everything that is kept about one person, one JSON object a line: for a subject access request.
-    Export {
-        /// Whom: user:<uuid>, the bare uuid, or the email address. By id also after the account was deleted.
-        #[arg(long)]
-        user: String,
-    },
 }
 
 #[derive(Subcommand)]
@@ -67,7 +57,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.command.unwrap_or(Command::Serve) {
         Command::Schema => schema::print(),
         Command::Serve => with_runtime(|config| async { serve::run(config).await }),
-        Command::Users(Users::Export { user }) => with_runtime(move |config| users::export(config, user)),
+        Command::Users(command) => with_runtime(move |config| users::run(config, command)),
         Command::Audit(Audit::Verify { head, json }) => with_runtime(move |config| audit::verify(config, head, json)),
         Command::Database(command) => with_runtime(move |config| database::run(config, command)),
     };

@@ -330,7 +330,10 @@ fn bad_values_are_refused_with_key_place_found_and_expected() {
         ("database: {ssl_key: k}", "database.ssl_certificate in the defaults: found nothing, expected a file"),
         ("database: {ssl_certificate: c}", "database.ssl_key in the defaults: found nothing, expected a file"),
         ("database: {ssl_mode: disable, ssl_root_certificate: c}", "database.ssl_mode in FILE: found disable beside"),
-        ("database: {migration_password: p}", "database.migration_username in the defaults: found nothing, expected the role"),
+        (
+            "database: {migration_password: p}",
+            "database.migration_username in the defaults: found nothing, expected the role",
+        ),
         ("database: {lock_timeout: 25d}", "database.lock_timeout in FILE: found more than PostgreSQL takes"),
         ("a: b: c", "FILE: cannot be read as YAML: "),
         ("a: 1\n---\nb: 1", "FILE: cannot be read as YAML: expected one document"),

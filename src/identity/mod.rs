@@ -8,6 +8,7 @@ mod bootstrap;
 mod caller;
 mod error;
 mod fields;
+mod foreign_hashes;
 pub mod hotels;
 mod keys;
 mod lockout;
@@ -42,7 +43,7 @@ pub use rules::{origin_is_visible, pms_config_of};
 pub use sign_in::{SignIn, SignedIn};
 pub use sign_out::{PasswordChange, SignOut};
 pub use tokens::IssuedTokens;
-pub use users::{Assignment, NewUser, UserUpdate};
+pub use users::{Assignment, Import, Imported, Keep, NewUser, UserRecord, UserUpdate};
 
 use crate::clock::Clock;
 use crate::store::Database;

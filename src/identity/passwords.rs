@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+use super::foreign_hashes::{MAX_MEMORY_KIB, Pbkdf2};
 use super::{Error, KeyError, Result};
 use crate::telemetry::metrics;
 
@@ -19,8 +20,6 @@ use crate::telemetry::metrics;
 pub const MAX_BYTES: usize = 1024;
 const SALT_BYTES: usize = 16;
 const HASH_BYTES: usize = 32;
-/// The most memory a stored hash may ask for, in KiB. A hash that asks for more was not made by any sane system.
-const MAX_MEMORY_KIB: u32 = 1024 * 1024;
 /// A worker that had nothing to do for this long gives its memory back.
 const IDLE: Duration = Duration::from_secs(10);
 /// Jobs that may wait, for each worker.
@@ -122,6 +121,11 @@ impl Hasher {
         }
     }
 
+    /// A hash that no password has.
+    pub fn nobodys_hash(&self) -> &str {
+        &self.nobody
+    }
+
     async fn work(&self, password: &str, work: Work) -> Result<Done> {
         let (reply, answer) = oneshot::channel();
         let job = Job { password: Zeroizing::new(password.to_owned()), work, reply };
@@ -188,6 +192,13 @@ impl Worker {
             // bcrypt looks at the first 72 bytes only; so did the system that made these hashes.
             let right = bcrypt::verify(password, stored).map_err(|_| "a stored bcrypt hash is malformed".to_owned())?;
             return if right { self.hash(password).map(Verdict::RightOutdated) } else { Ok(Verdict::Wrong) };
+        }
+        if let Some(pbkdf2) = Pbkdf2::read(stored) {
+            return if pbkdf2.verify(password) {
+                self.hash(password).map(Verdict::RightOutdated)
+            } else {
+                Ok(Verdict::Wrong)
+            };
         }
         let (right, current) = self.verify_argon2(password, stored)?;
         match (right, current) {

@@ -25,4 +25,5 @@ mod support;
 mod tenants;
 mod tokens;
 mod transport;
+mod user_files;
 mod users;

@@ -1,11 +1,12 @@
 //! Users. Reading them is here, and what the caller may not see is simply not there; [`create`], [`update`], [`standing`],
-//! [`assign`] and [`delete`] change them, all by way of [`change`].
+//! [`assign`] and [`delete`] change them, all by way of [`change`]; [`transfer`] moves them between files and here.
 
 mod assign;
 mod change;
 mod create;
 mod delete;
 mod standing;
+mod transfer;
 mod update;
 
 use std::collections::HashMap;
@@ -16,6 +17,7 @@ pub use assign::Assignment;
 pub(super) use change::{as_allowed, later_than};
 pub use create::NewUser;
 pub(super) use standing::MAX_REASON;
+pub use transfer::{Import, Imported, Keep, UserRecord};
 pub use update::UserUpdate;
 
 use super::fields::stored_email;

@@ -2,6 +2,7 @@
 
 pub mod changes;
 pub mod sign_in;
+pub mod transfer;
 
 use std::collections::HashMap;
 

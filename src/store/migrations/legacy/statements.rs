@@ -106,7 +106,7 @@ pub const PROBLEMS: [(&str, &str); 9] = [
         "users with a password hash that is neither bcrypt, argon2 nor PBKDF2",
         r"SELECT id::text FROM voicehive_old.users
            WHERE password_hash !~ '^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$'
-             AND password_hash !~ '^\$(argon2(id|i|d)|pbkdf2-sha256)\$'",
+             AND password_hash !~ '^(\$argon2(id|i|d)\$|\$pbkdf2-sha(1|256|512)\$|pbkdf2_sha(1|256|512)\$)'",
     ),
     (
         "roles with a name that cannot be written in upper snake case",

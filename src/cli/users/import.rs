@@ -1,0 +1,105 @@
+//! `voicehive users import`.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::format::{self, Format, Row};
+use super::system;
+use crate::config::Config;
+use crate::identity::{Identity, Imported, Keep};
+
+/// Users written in one transaction: enough that its own cost does not count, and few enough to hold in memory.
+const BATCH: usize = 2_000;
+/// Batches read ahead while one is written.
+const AHEAD: usize = 2;
+
+pub struct Wanted {
+    pub file: PathBuf,
+    pub format: Option<Format>,
+    pub all_or_nothing: bool,
+    pub dry_run: bool,
+    pub json: bool,
+}
+
+pub async fn run(config: Config, wanted: Wanted) -> anyhow::Result<ExitCode> {
+    let format = Format::of(wanted.format, Some(&wanted.file));
+    let keep = match (wanted.dry_run, wanted.all_or_nothing) {
+        (true, _) => Keep::Nothing,
+        (false, true) => Keep::AllOrNothing,
+        (false, false) => Keep::EachBatch,
+    };
+    let (input, progress) = open(&wanted.file)?;
+    let (imported, kept) = system::with_identity(&config, async |identity| {
+        take_in(&identity, keep, format, input, &wanted.file, &progress).await
+    })
+    .await?;
+    progress.finish_and_clear();
+    let Imported { added, there_already, wrong } = imported;
+    let told = if wanted.json {
+        json!({ "added": added, "there_already": there_already, "wrong": wrong, "kept": kept }).to_string()
+    } else {
+        let verb = if kept { "added" } else { "would be added; nothing was changed" };
+        format!("{added} users {verb}; {there_already} were there already; {wrong} rows are wrong.")
+    };
+    writeln!(std::io::stdout(), "{told}")?;
+    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn take_in(
+    identity: &Identity,
+    keep: Keep,
+    format: Format,
+    input: Box<dyn Read + Send>,
+    file: &Path,
+    progress: &ProgressBar,
+) -> anyhow::Result<(Imported, bool)> {
+    let (send, mut batches) = mpsc::channel::<Vec<Row>>(AHEAD);
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut batch = Vec::with_capacity(BATCH);
+        format::read(format, input, |row| {
+            batch.push(row);
+            batch.len() < BATCH || send.blocking_send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))).is_ok()
+        })?;
+        let _ = send.blocking_send(batch);
+        std::io::Result::Ok(())
+    });
+    let mut import = identity.begin_import(keep).await?;
+    while let Some(batch) = batches.recv().await {
+        let (mut users, mut wrong) = (Vec::with_capacity(batch.len()), Vec::new());
+        for (line, row) in batch {
+            match row {
+                Ok(user) => users.push((line, user)),
+                Err(why) => wrong.push((line, why)),
+            }
+        }
+        import.note_unreadable(wrong.len() as u64);
+        wrong.extend(import.add(users).await?);
+        wrong.sort_unstable();
+        for (line, why) in wrong {
+            progress.suspend(|| eprintln!("{}:{line}: {why}", file.display()));
+        }
+        let imported = import.imported();
+        progress.set_message(format!("{} added", imported.added));
+    }
+    // A file that cannot be read to its end is not taken in whole.
+    reading.await?.with_context(|| format!("{} cannot be read", file.display()))?;
+    Ok(import.finish().await?)
+}
+
+/// The file, and a bar that follows how much of it was read.
+fn open(file: &Path) -> anyhow::Result<(Box<dyn Read + Send>, ProgressBar)> {
+    if file == Path::new("-") {
+        return Ok((Box::new(std::io::stdin()), ProgressBar::new_spinner()));
+    }
+    let open = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let style = ProgressStyle::with_template("{bar:40} {percent}% {msg}, {eta} left")?;
+    let progress = ProgressBar::new(open.metadata()?.len()).with_style(style);
+    Ok((Box::new(progress.wrap_read(open)), progress))
+}

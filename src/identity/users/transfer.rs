@@ -1,0 +1,317 @@
+//! Users in bulk: everyone out to a file, and in from one. Who is there already stays as they are, so that the same file
+//! can be brought in again, also after it was cut off half-way.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::create::MAX_NAME;
+use crate::identity::audit::Happening;
+use crate::identity::fields::{self, MAX_ROLES_OR_HOTELS, stored_email};
+use crate::identity::{Identity, foreign_hashes};
+use crate::store::users::HotelScope;
+use crate::store::users::changes::{self, Pairs};
+use crate::store::users::transfer::{self, UserRow};
+use crate::store::{self, Scope, StatementCount, Transaction};
+
+/// A user as a file has them.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserRecord {
+    /// None: a new one is made.
+    #[serde(default)]
+    pub id: Option<Uuid>,
+    pub email: String,
+    /// argon2, bcrypt or PBKDF2; None: nobody signs in until a password is set.
+    #[serde(default)]
+    pub password_hash: Option<String>,
+    #[serde(default)]
+    pub first_name: Option<String>,
+    #[serde(default)]
+    pub last_name: Option<String>,
+    #[serde(default = "yes")]
+    pub active: bool,
+    #[serde(default)]
+    pub email_verified: bool,
+    #[serde(default)]
+    pub must_change_password: bool,
+    /// ALL or ASSIGNED.
+    #[serde(default = "assigned")]
+    pub hotel_scope: String,
+    /// Names.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// PMS hotel ids.
+    #[serde(default)]
+    pub hotels: Vec<String>,
+    #[serde(default)]
+    pub created_at: Option<DateTime<Utc>>,
+    #[serde(default)]
+    pub password_changed_at: Option<DateTime<Utc>>,
+    #[serde(default)]
+    pub last_login_at: Option<DateTime<Utc>>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn assigned() -> String {
+    "ASSIGNED".to_owned()
+}
+
+/// What of an import is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Each batch as it is done; rows that are wrong stay out.
+    EachBatch,
+    /// Everything, or nothing where any row is wrong.
+    AllOrNothing,
+    /// Nothing: only what would be wrong is told.
+    Nothing,
+}
+
+/// How many users an import has dealt with, by what became of them.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Imported {
+    pub added: u64,
+    pub there_already: u64,
+    pub wrong: u64,
+}
+
+/// A row that was not taken in: its line, and why.
+pub type Wrong = (u64, String);
+
+/// An import under way.
+pub struct Import<'a> {
+    identity: &'a Identity,
+    keep: Keep,
+    /// Open from batch to batch unless each is kept.
+    transaction: Option<Transaction>,
+    roles: HashSet<String>,
+    hotels: HashSet<String>,
+    imported: Imported,
+}
+
+impl Identity {
+    /// Hands every user to `give`, password hashes included; how many. The trail tells that it was done.
+    pub async fn export_users<E: From<store::Error>>(
+        &self,
+        mut give: impl FnMut(UserRecord) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let mut transaction = self.database.read(&Scope::system(), &StatementCount::default()).await?;
+        transaction.take_time().await?;
+        let mut given = 0;
+        transfer::each(&mut transaction, |row| {
+            given += 1;
+            give(record_of(row))
+        })
+        .await?;
+        drop(transaction);
+        let mut transaction = self.database.background().await?;
+        let happening = Happening::new("users_exported").with("users", given);
+        self.record_own(&mut transaction, happening, self.clock.now()).await?;
+        transaction.commit().await?;
+        Ok(given)
+    }
+
+    /// Begins to take in users.
+    pub async fn begin_import(&self, keep: Keep) -> store::Result<Import<'_>> {
+        let mut transaction = self.database.background().await?;
+        let (roles, hotels) = transfer::roles_and_hotels(&mut transaction).await?;
+        transaction.take_time().await?;
+        Ok(Import {
+            identity: self,
+            keep,
+            transaction: (keep != Keep::EachBatch).then_some(transaction),
+            roles: roles.into_iter().collect(),
+            hotels: hotels.into_iter().collect(),
+            imported: Imported::default(),
+        })
+    }
+}
+
+impl Import<'_> {
+    /// Takes in some users, each with its line; those that were not.
+    pub async fn add(&mut self, records: Vec<(u64, UserRecord)>) -> store::Result<Vec<Wrong>> {
+        let now = self.identity.clock.now();
+        let (mut wrong, mut rows) = (Vec::new(), Vec::with_capacity(records.len()));
+        let lines = (records.first().map(|(line, _)| *line), records.last().map(|(line, _)| *line));
+        for (line, record) in records {
+            let given_id = record.id;
+            match self.checked(record, now) {
+                Ok(row) => rows.push((line, given_id, row)),
+                Err(why) => wrong.push((line, why)),
+            }
+        }
+        let mut transaction = match self.transaction.take() {
+            Some(transaction) => transaction,
+            None => self.identity.database.background().await?,
+        };
+        // In one order, so that two imports at once wait for each other and never in a circle.
+        rows.sort_by(|(_, _, one), (_, _, other)| one.email.cmp(&other.email));
+        let users: Vec<UserRow> = rows.iter().map(|(_, _, row)| row.clone()).collect();
+        let added: HashSet<Uuid> = transfer::insert_new(&mut transaction, &users, now).await?.into_iter().collect();
+        give_roles_and_hotels(&mut transaction, users.iter().filter(|row| added.contains(&row.id)), now).await?;
+        let passed: Vec<_> = rows.iter().filter(|(_, _, row)| !added.contains(&row.id)).collect();
+        let taken = taken_by_others(&mut transaction, &passed).await?;
+
+        self.imported.added += added.len() as u64;
+        self.imported.there_already += (passed.len() - taken.len()) as u64;
+        wrong.extend(taken);
+        self.imported.wrong += wrong.len() as u64;
+        if !added.is_empty() {
+            let happening = Happening::new("users_imported")
+                .with("users", added.len() as u64)
+                .with("first_line", lines.0)
+                .with("last_line", lines.1);
+            self.identity.record_own(&mut transaction, happening, now).await?;
+        }
+        if self.keep == Keep::EachBatch {
+            transaction.commit().await?;
+        } else {
+            self.transaction = Some(transaction);
+        }
+        wrong.sort_unstable();
+        Ok(wrong)
+    }
+
+    /// Counts rows that could not even be read.
+    pub fn note_unreadable(&mut self, rows: u64) {
+        self.imported.wrong += rows;
+    }
+
+    /// Ends it, and keeps what is to be kept; whether anything was.
+    pub async fn finish(mut self) -> store::Result<(Imported, bool)> {
+        let kept = match self.keep {
+            Keep::EachBatch => true,
+            Keep::AllOrNothing => self.imported.wrong == 0,
+            Keep::Nothing => false,
+        };
+        if let Some(transaction) = self.transaction.take().filter(|_| kept) {
+            transaction.commit().await?;
+        }
+        Ok((self.imported, kept))
+    }
+
+    /// How far it is.
+    pub fn imported(&self) -> Imported {
+        self.imported
+    }
+
+    fn checked(&self, record: UserRecord, now: DateTime<Utc>) -> Result<UserRow, String> {
+        let email =
+            stored_email(&record.email).ok_or_else(|| format!("email {:?} is no email address", record.email))?;
+        let name = |field, given: Option<&str>| {
+            fields::optional(field, given, MAX_NAME).map_err(|refusal| format!("{field}: {}", refusal.message))
+        };
+        let (first_name, last_name) =
+            (name("first_name", record.first_name.as_deref())?, name("last_name", record.last_name.as_deref())?);
+        let password_hash = match record.password_hash.filter(|hash| !hash.is_empty()) {
+            None => self.identity.hasher.nobodys_hash().to_owned(),
+            Some(hash) if foreign_hashes::is_known(&hash) => hash,
+            // The hash itself is a secret.
+            Some(_) => return Err("password_hash is neither argon2, bcrypt nor PBKDF2, or costs too much".to_owned()),
+        };
+        let hotel_scope = match record.hotel_scope.as_str() {
+            "ALL" => HotelScope::All,
+            "ASSIGNED" => HotelScope::Assigned,
+            other => return Err(format!("hotel_scope {other:?} is neither ALL nor ASSIGNED")),
+        };
+        Ok(UserRow {
+            id: record.id.unwrap_or_else(|| self.identity.clock.new_id()),
+            email,
+            password_hash,
+            first_name,
+            last_name,
+            active: record.active,
+            email_verified: record.email_verified,
+            must_change_password: record.must_change_password,
+            hotel_scope,
+            roles: known(record.roles, &self.roles, "role")?,
+            hotels: known(record.hotels, &self.hotels, "hotel")?,
+            created_at: record.created_at.unwrap_or(now),
+            password_changed_at: record.password_changed_at,
+            last_login_at: record.last_login_at,
+        })
+    }
+}
+
+fn known(mut given: Vec<String>, known: &HashSet<String>, what: &str) -> Result<Vec<String>, String> {
+    given.sort_unstable();
+    given.dedup();
+    if given.len() > MAX_ROLES_OR_HOTELS {
+        return Err(format!("{} {what}s are more than {MAX_ROLES_OR_HOTELS}", given.len()));
+    }
+    match given.iter().find(|name| !known.contains(*name)) {
+        Some(unknown) => Err(format!("there is no {what} {unknown:?}")),
+        None => Ok(given),
+    }
+}
+
+async fn give_roles_and_hotels(
+    transaction: &mut Transaction,
+    users: impl Iterator<Item = &UserRow>,
+    now: DateTime<Utc>,
+) -> store::Result<()> {
+    let (mut roles, mut hotels) = (Pairs::default(), Pairs::default());
+    for user in users {
+        user.roles.iter().for_each(|role| roles.push(user.id, role));
+        user.hotels.iter().for_each(|hotel| hotels.push(user.id, hotel));
+    }
+    if !roles.is_empty() {
+        changes::add_roles(transaction, &roles, now, None).await?;
+    }
+    if !hotels.is_empty() {
+        changes::add_hotels(transaction, &hotels, now, None).await?;
+    }
+    Ok(())
+}
+
+/// Those of the rows that were not added whose id or email address is somebody else's. The others are there already.
+async fn taken_by_others(
+    transaction: &mut Transaction,
+    passed: &[&(u64, Option<Uuid>, UserRow)],
+) -> store::Result<Vec<Wrong>> {
+    if passed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<_> = passed.iter().filter_map(|(_, given, _)| *given).collect();
+    let emails: Vec<_> = passed.iter().map(|(_, _, row)| row.email.clone()).collect();
+    let holders = transfer::holders(transaction, &ids, &emails).await?;
+    let by_email: HashMap<&str, Uuid> = holders.iter().map(|(id, email)| (email.as_str(), *id)).collect();
+    let by_id: HashMap<Uuid, &str> = holders.iter().map(|(id, email)| (*id, email.as_str())).collect();
+    let wrong = passed.iter().filter_map(|(line, given, row)| {
+        let holder = by_email.get(row.email.as_str());
+        let why = match (given, holder) {
+            (None, Some(_)) => return None,
+            (Some(id), Some(holder)) if id == holder => return None,
+            (Some(_), Some(holder)) => format!("{} is the email address of another user, {holder}", row.email),
+            // Only an id can have been in the way then.
+            (_, None) => format!("{} is the id of another user, {}", row.id, by_id.get(&row.id).unwrap_or(&"")),
+        };
+        Some((*line, why))
+    });
+    Ok(wrong.collect())
+}
+
+fn record_of(row: UserRow) -> UserRecord {
+    UserRecord {
+        id: Some(row.id),
+        email: row.email,
+        password_hash: Some(row.password_hash),
+        first_name: row.first_name,
+        last_name: row.last_name,
+        active: row.active,
+        email_verified: row.email_verified,
+        must_change_password: row.must_change_password,
+        hotel_scope: if row.hotel_scope == HotelScope::All { "ALL".to_owned() } else { assigned() },
+        roles: row.roles,
+        hotels: row.hotels,
+        created_at: Some(row.created_at),
+        password_changed_at: row.password_changed_at,
+        last_login_at: row.last_login_at,
+    }
+}

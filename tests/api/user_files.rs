@@ -1,0 +1,182 @@
+//! Users out to a file and in from one: `voicehive users export|import|count`.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use sqlx::Executor;
+
+use super::support::{Setup, TestApp, TestDatabase, cluster_folder, told, voicehive};
+
+fn file(database: &TestDatabase, name: &str, text: &str) -> PathBuf {
+    let path = cluster_folder().join(format!("{}-{name}", database.options.get_database().expect("a name")));
+    std::fs::write(&path, text).expect("a file");
+    path
+}
+
+/// Runs an import: its outcome, and what it said of wrong rows, each as `line: why`.
+fn import(database: &TestDatabase, path: &std::path::Path, arguments: &[&str]) -> (Value, Vec<String>) {
+    let path = path.to_str().expect("a path");
+    let output = voicehive(&database.options, &[&["users", "import", path, "--json"], arguments].concat())
+        .output()
+        .expect("runs");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let wrong: Vec<_> =
+        told.lines().filter_map(|line| line.strip_prefix(path)?.strip_prefix(':')).map(str::to_owned).collect();
+    let outcome: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    assert_eq!(output.status.success(), outcome["wrong"] == json!(0), "{output:?}");
+    (outcome, wrong)
+}
+
+async fn counts(database: &TestDatabase) -> (i64, i64, i64) {
+    sqlx::query_as(
+        "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM user_roles), (SELECT count(*) FROM user_hotels)",
+    )
+    .fetch_one(&database.superuser)
+    .await
+    .expect("counts")
+}
+
+#[tokio::test]
+async fn hashes_of_other_systems_sign_in() {
+    let database = TestDatabase::create().await;
+    let bcrypt = bcrypt::hash("night shift 44", 4).expect("a hash");
+    let lines = [
+        json!({ "email": "Bea@H.test", "password_hash": bcrypt, "email_verified": true, "roles": ["HOTEL_STAFF"],
+                "hotels": ["hotel-001"], "first_name": " Bea ", "created_at": "2020-02-02T02:02:02Z" }),
+        json!({ "email": "nobody-yet@h.test" }),
+    ];
+    let text = lines.map(|line| line.to_string()).join("\n");
+    let path = file(&database, "users.jsonl", &text);
+    let (outcome, wrong) = import(&database, &path, &[]);
+    assert_eq!((outcome, wrong), (json!({ "added": 2, "there_already": 0, "wrong": 0, "kept": true }), vec![]));
+    assert_eq!(import(&database, &path, &[]).0["there_already"], json!(2));
+
+    let app = TestApp::start_on(database.into(), Setup::usual()).await;
+    let bea = app.anonymous().sign_in("bea@h.test", "night shift 44").await;
+    let me = bea.query("{ me { firstName hotelScope roles { name } createdAt } }").await;
+    let expected = json!({ "firstName": "Bea", "hotelScope": "ASSIGNED", "roles": [{ "name": "HOTEL_STAFF" }],
+                           "createdAt": "2020-02-02T02:02:02Z" });
+    assert_eq!(me.data("/me"), &expected);
+    let hash = app.text("SELECT password_hash FROM users WHERE email = 'bea@h.test'").await.expect("a hash");
+    assert!(hash.starts_with("$argon2id$"), "renewed in the sign-in");
+    // The file is old by now: brought in once more, it does not bring the old hash back.
+    assert_eq!(import(&app.database, &path, &[]).0["there_already"], json!(2));
+    assert_eq!(app.text("SELECT password_hash FROM users WHERE email = 'bea@h.test'").await, Some(hash));
+    assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE type = 'users_imported'").await, 1);
+}
+
+#[tokio::test]
+async fn rows_that_are_wrong_are_named_and_the_rest_goes_in() {
+    let database = TestDatabase::create().await;
+    let admin: String = sqlx::query_scalar("SELECT id::text FROM users WHERE email LIKE 'admin@%'")
+        .fetch_one(&database.superuser)
+        .await
+        .expect("the administrator");
+    let other = "00000000-0000-7000-8000-00000000000a";
+    let rows = [
+        r#"{"email": "one@h.test"}"#.to_owned(),
+        "not JSON".to_owned(),
+        r#"{"email": "two@h.test", "password": "plain"}"#.to_owned(),
+        r#"{"email": "no address"}"#.to_owned(),
+        r#"{"email": "three@h.test", "password_hash": "5f4dcc3b5aa765d61d8327deb882cf99"}"#.to_owned(),
+        r#"{"email": "four@h.test", "roles": ["CHEF"]}"#.to_owned(),
+        r#"{"email": "five@h.test", "hotels": ["hotel-404"]}"#.to_owned(),
+        r#"{"email": "six@h.test", "hotel_scope": "SOME"}"#.to_owned(),
+        format!(r#"{{"email": "admin@voicehive-hotels.eu", "id": "{other}"}}"#),
+        format!(r#"{{"email": "seven@h.test", "id": "{admin}"}}"#),
+        format!(r#"{{"email": "admin@voicehive-hotels.eu", "id": "{admin}"}}"#),
+        String::new(),
+        format!(r#"{{"email": "eight@h.test", "first_name": "{}"}}"#, "x".repeat(101)),
+        format!(r#"{{"email": "{}"}}"#, "y".repeat(300_000)),
+        r#"{"email": "last@h.test"}"#.to_owned(),
+    ];
+    let path = file(&database, "mixed.jsonl", &rows.join("\n"));
+    let before = counts(&database).await;
+    let expected = [
+        "2: expected ident, at column 2",
+        "3: unknown field `password`",
+        "4: email \"no address\" is no email address",
+        "5: password_hash is neither argon2, bcrypt nor PBKDF2",
+        "6: there is no role \"CHEF\"",
+        "7: there is no hotel \"hotel-404\"",
+        "8: hotel_scope \"SOME\" is neither ALL nor ASSIGNED",
+        "9: admin@voicehive-hotels.eu is the email address of another user",
+        &format!("10: {admin} is the id of another user, admin@voicehive-hotels.eu"),
+        "13: first_name: This is too long",
+        "14: the line is longer than",
+    ];
+    for (arguments, kept, after) in
+        [(&["--dry-run"][..], false, before.0), (&["--all-or-nothing"], false, before.0), (&[], true, before.0 + 2)]
+    {
+        let (outcome, wrong) = import(&database, &path, arguments);
+        let told = json!({ "added": 2, "there_already": 1, "wrong": expected.len(), "kept": kept });
+        assert_eq!(outcome, told, "{arguments:?}: {wrong:#?}");
+        assert_eq!(wrong.len(), expected.len(), "{wrong:#?}");
+        for (wrong, expected) in wrong.iter().zip(expected) {
+            assert!(wrong.starts_with(expected), "{wrong}");
+            assert!(!wrong.contains("5f4dcc3b"), "{wrong}");
+        }
+        assert_eq!(counts(&database).await.0, after, "{arguments:?}");
+    }
+    assert_eq!(told(voicehive(&database.options, &["users", "count"])).trim(), (before.0 + 2).to_string());
+}
+
+#[tokio::test]
+async fn everyone_goes_out_and_comes_in_elsewhere_the_same() {
+    let here = TestDatabase::create().await;
+    let hash = bcrypt::hash("night shift 44", 4).expect("a hash");
+    let world = format!(
+            "INSERT INTO hotels (id, name, pms_type) VALUES ('hotel-002', 'Two', 'mews');
+             INSERT INTO users (id, email, password_hash, first_name, last_name, active, hotel_scope, last_login_at)
+             SELECT gen_random_uuid(), format('u%s@h.test', n), '{hash}', 'A;B', E'\"q\", n', n % 2 = 0,
+                    CASE WHEN n % 5 = 0 THEN 'ALL' ELSE 'ASSIGNED' END, CASE WHEN n % 3 = 0 THEN now() END
+               FROM generate_series(1, 4500) n;
+             INSERT INTO user_hotels (user_id, hotel_id) SELECT u.id, h.id FROM users u, hotels h ON CONFLICT DO NOTHING;
+             INSERT INTO user_roles (user_id, role_id) SELECT u.id, r.id FROM users u, roles r WHERE r.name LIKE 'HOTEL_%' ON CONFLICT DO NOTHING",
+    );
+    here.superuser.execute(sqlx::AssertSqlSafe(world)).await.expect("a world");
+    for name in ["all.jsonl", "all.csv"] {
+        let path = file(&here, name, "");
+        let output = path.to_str().expect("a path");
+        told(voicehive(&here.options, &["users", "export", "--output", output]));
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).expect("a file").permissions());
+        assert_eq!(mode & 0o077, 0, "nobody else reads it");
+
+        let there = TestDatabase::create().await;
+        there
+            .superuser
+            .execute("DELETE FROM users; INSERT INTO hotels (id, name, pms_type) VALUES ('hotel-002', 'Two', 'mews')")
+            .await
+            .expect("an empty world");
+        let (outcome, wrong) = import(&there, &path, &["--all-or-nothing"]);
+        assert_eq!((&outcome["added"], wrong.len()), (&json!(4503), 0), "{wrong:#?}");
+        assert_eq!(counts(&there).await, counts(&here).await);
+        let again = file(&there, name, "");
+        told(voicehive(&there.options, &["users", "export", "--output", again.to_str().expect("a path")]));
+        assert!(std::fs::read(&path).expect("read") == std::fs::read(&again).expect("read"), "{name}: the same file");
+        assert_eq!(import(&there, &path, &[]).0["there_already"], json!(4503));
+    }
+}
+
+#[tokio::test]
+async fn an_import_that_was_killed_is_ended_by_running_it_again() {
+    let database = TestDatabase::create().await;
+    let rows: String =
+        (0..40_000).map(|n| format!("{{\"email\": \"u{n}@h.test\", \"roles\": [\"HOTEL_STAFF\"]}}\n")).collect();
+    let path = file(&database, "many.jsonl", &rows);
+    let (before, _, _) = counts(&database).await;
+    let mut process = voicehive(&database.options, &["users", "import", path.to_str().expect("a path")])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("starts");
+    super::support::eventually("some users are in", async || counts(&database).await.0 > before).await;
+    process.kill().expect("killed");
+    process.wait().expect("ended");
+    let (there, roles, _) = counts(&database).await;
+    assert!(there < before + 40_000, "it was killed half-way");
+    assert_eq!(there - before, roles - 3, "nobody is half in");
+    let (outcome, _) = import(&database, &path, &[]);
+    assert_eq!(outcome["wrong"], json!(0));
+    assert_eq!(counts(&database).await, (before + 40_000, 3 + 40_000, 1));
+}
