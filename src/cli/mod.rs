@@ -2,6 +2,7 @@
 
 mod audit;
 mod database;
+mod mock_users;
 mod schema;
 mod serve;
 mod system;
@@ -31,11 +32,29 @@ enum Command {
     /// Look after users.
     #[command(subcommand)]
     Users(users::Command),
+    /// Take in what another system kept.
+    #[command(subcommand)]
+    Import(Import),
     /// Look after the audit trail.
     #[command(subcommand)]
     Audit(Audit),
     /// Print the GraphQL schema.
     Schema,
+}
+
+#[derive(Subcommand)]
+enum Import {
+    /// The users of the old service's dictionary, by email address: all of them, or nobody where one is wrong.
+    MockUsers {
+        /// JSON or YAML.
+        file: std::path::PathBuf,
+        /// Take in nobody; only say what would happen.
+        #[arg(long)]
+        dry_run: bool,
+        /// The outcome as one JSON object instead of text for people.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -57,6 +76,9 @@ pub fn main() -> ExitCode {
     let done = match arguments.command.unwrap_or(Command::Serve) {
         Command::Schema => schema::print(),
         Command::Serve => with_runtime(|config| async { serve::run(config).await }),
+        Command::Import(Import::MockUsers { file, dry_run, json }) => {
+            with_runtime(move |config| mock_users::run(config, file, dry_run, json))
+        }
         Command::Users(command) => with_runtime(move |config| users::run(config, command)),
         Command::Audit(Audit::Verify { head, json }) => with_runtime(move |config| audit::verify(config, head, json)),
         Command::Database(command) => with_runtime(move |config| database::run(config, command)),

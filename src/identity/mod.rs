@@ -43,7 +43,7 @@ pub use rules::{origin_is_visible, pms_config_of};
 pub use sign_in::{SignIn, SignedIn};
 pub use sign_out::{PasswordChange, SignOut};
 pub use tokens::IssuedTokens;
-pub use users::{Assignment, Import, Imported, Keep, NewUser, UserRecord, UserUpdate};
+pub use users::{Assignment, Import, Imported, Keep, NewUser, UserRecord, UserUpdate, Wrong};
 
 use crate::clock::Clock;
 use crate::store::Database;

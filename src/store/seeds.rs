@@ -52,6 +52,19 @@ pub async fn insert_hotel(transaction: &mut Transaction, id: &str, name: &str, n
     Ok(())
 }
 
+/// Makes a hotel of which nothing but its id is known, unless it is there.
+pub async fn insert_unknown_hotel(transaction: &mut Transaction, id: &str, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO hotels (id, name, pms_type, created_at, updated_at) VALUES ($1, $1, 'unknown', $2, $2)
+             ON CONFLICT (id) DO NOTHING",
+        id,
+        now
+    )
+    .execute(transaction.statement())
+    .await?;
+    Ok(())
+}
+
 /// An account to make.
 pub struct SeedUser<'a> {
     pub id: Uuid,

@@ -180,3 +180,69 @@ async fn an_import_that_was_killed_is_ended_by_running_it_again() {
     assert_eq!(outcome["wrong"], json!(0));
     assert_eq!(counts(&database).await, (before + 40_000, 3 + 40_000, 1));
 }
+
+#[tokio::test]
+async fn the_old_services_dictionary_is_taken_in_whole_or_not_at_all() {
+    let database = TestDatabase::create_empty().await;
+    told(voicehive(&database.options, &["database", "init", "--skip-users"]));
+    let bcrypt = bcrypt::hash("night shift 44", 4).expect("a hash");
+    let id = "00000000-0000-4000-8000-000000000009";
+    let yaml = format!(
+        "Admin@voicehive-hotels.eu: {{user_id: admin-001, email: admin@voicehive-hotels.eu, password: admin123, roles: [ADMIN], hotel_ids: null, active: true}}
+operator@voicehive-hotels.eu: {{user_id: operator-001, email: operator@voicehive-hotels.eu, password: operator123, roles: [hotel_admin], hotel_ids: null, active: true}}
+manager@hotel1.com: {{user_id: {id}, email: manager@hotel1.com, password_hash: {bcrypt}, roles: [HOTEL_MANAGER], hotel_ids: [hotel-001, hotel-002], active: true}}
+gone@hotel1.com: {{user_id: gone-001, email: gone@hotel1.com, password: anything9, roles: [guest_user], hotel_ids: [], active: false}}
+"
+    );
+    let import = |path: &std::path::Path, arguments: &[&str]| {
+        let path = path.to_str().expect("a path");
+        voicehive(&database.options, &[&["import", "mock-users", path, "--json"], arguments].concat())
+            .output()
+            .expect("runs")
+    };
+    for (spoilt, told) in [
+        (yaml.replace("[guest_user]", "[chef]"), "gone@hotel1.com: there is no role \"CHEF\""),
+        (yaml.replace("email: gone@", "email: back@"), "another one than its key"),
+        (yaml.replace("password: anything9, ", ""), "gone@hotel1.com: has neither password nor password_hash"),
+        (yaml.replace("active: false", "active: false, phone: 1"), "unknown field `phone`"),
+        (yaml.replace("user_id: gone-001, ", ""), "gone@hotel1.com: has no user_id"),
+    ] {
+        let output = import(&file(&database, "spoilt.yaml", &spoilt), &[]);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && error.contains(told), "{told}: {error}");
+        assert!(!error.contains("admin123") && !error.contains("anything9"), "{error}");
+        assert_eq!(counts(&database).await, (0, 0, 0));
+    }
+    let path = file(&database, "users.yaml", &yaml);
+    let expected = json!({ "added": 4, "there_already": 0, "wrong": 0, "hotels_made": ["hotel-001", "hotel-002"] });
+    for (arguments, kept, users) in [(&["--dry-run"][..], false, 0), (&[], true, 4)] {
+        let output = import(&path, arguments);
+        let mut outcome: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+        assert_eq!(outcome.as_object_mut().and_then(|outcome| outcome.remove("kept")), Some(json!(kept)));
+        assert_eq!(outcome, expected, "{output:?}");
+        assert_eq!(counts(&database).await.0, users);
+    }
+    let again: Value = serde_json::from_slice(&import(&path, &[]).stdout).expect("JSON");
+    assert_eq!((&again["added"], &again["there_already"], &again["hotels_made"]), (&json!(0), &json!(4), &json!([])));
+
+    let app = TestApp::start_on(database.into(), Setup::usual()).await;
+    let me = "{ me { id hotelScope mustChangePassword roles { name } hotels { totalCount } } }";
+    for (email, password, expected) in [
+        ("admin@voicehive-hotels.eu", "admin123", json!(["ALL", true, "SYSTEM_ADMIN", 2])),
+        ("operator@voicehive-hotels.eu", "operator123", json!(["ALL", true, "HOTEL_ADMIN", 2])),
+        ("manager@hotel1.com", "night shift 44", json!(["ASSIGNED", false, "HOTEL_STAFF", 2])),
+    ] {
+        let answer = app.anonymous().sign_in(email, password).await.query(me).await;
+        let me = answer.data("/me");
+        let found =
+            json!([me["hotelScope"], me["mustChangePassword"], me["roles"][0]["name"], me["hotels"]["totalCount"]]);
+        assert_eq!(found, expected, "{email}");
+        if email.starts_with("manager") {
+            assert_eq!(me["id"], json!(format!("user:{id}")));
+        }
+    }
+    assert_eq!(
+        app.anonymous().try_sign_in("gone@hotel1.com", "anything9").await.refusals("login"),
+        ["INVALID_CREDENTIALS"]
+    );
+}

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use futures_util::{StreamExt, TryStreamExt};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -13,12 +14,14 @@ use tokio::sync::mpsc;
 use super::format::{self, Format, Row};
 use super::system;
 use crate::config::Config;
-use crate::identity::{Identity, Imported, Keep};
+use crate::identity::{Identity, Import, Imported, Keep, Wrong};
 
 /// Users written in one transaction: enough that its own cost does not count, and few enough to hold in memory.
 const BATCH: usize = 2_000;
-/// Batches read ahead while one is written.
+/// Batches read ahead while others are written.
 const AHEAD: usize = 2;
+/// Batches under way at a time: the database works at each on a core of its own.
+const AT_ONCE: usize = 4;
 
 pub struct Wanted {
     pub file: PathBuf,
@@ -70,27 +73,35 @@ async fn take_in(
         let _ = send.blocking_send(batch);
         std::io::Result::Ok(())
     });
-    let mut import = identity.begin_import(keep).await?;
-    while let Some(batch) = batches.recv().await {
-        let (mut users, mut wrong) = (Vec::with_capacity(batch.len()), Vec::new());
-        for (line, row) in batch {
-            match row {
-                Ok(user) => users.push((line, user)),
-                Err(why) => wrong.push((line, why)),
+    let import = identity.begin_import(keep).await?;
+    {
+        let batches = futures_util::stream::poll_fn(|context| batches.poll_recv(context));
+        let mut done = std::pin::pin!(batches.map(|batch| write(&import, batch)).buffer_unordered(AT_ONCE));
+        while let Some(wrong) = done.try_next().await? {
+            for (line, why) in wrong {
+                progress.suspend(|| eprintln!("{}:{line}: {why}", file.display()));
             }
+            progress.set_message(format!("{} added", import.imported().added));
         }
-        import.note_unreadable(wrong.len() as u64);
-        wrong.extend(import.add(users).await?);
-        wrong.sort_unstable();
-        for (line, why) in wrong {
-            progress.suspend(|| eprintln!("{}:{line}: {why}", file.display()));
-        }
-        let imported = import.imported();
-        progress.set_message(format!("{} added", imported.added));
     }
     // A file that cannot be read to its end is not taken in whole.
     reading.await?.with_context(|| format!("{} cannot be read", file.display()))?;
     Ok(import.finish().await?)
+}
+
+/// Writes what of a batch could be read; what is wrong with the rest.
+async fn write(import: &Import<'_>, batch: Vec<Row>) -> anyhow::Result<Vec<Wrong>> {
+    let (mut users, mut wrong) = (Vec::with_capacity(batch.len()), Vec::new());
+    for (line, row) in batch {
+        match row {
+            Ok(user) => users.push((line, user)),
+            Err(why) => wrong.push((line, why)),
+        }
+    }
+    import.note_unreadable(wrong.len() as u64);
+    wrong.extend(import.add(users).await?);
+    wrong.sort_unstable();
+    Ok(wrong)
 }
 
 /// The file, and a bar that follows how much of it was read.

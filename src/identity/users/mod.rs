@@ -17,7 +17,7 @@ pub use assign::Assignment;
 pub(super) use change::{as_allowed, later_than};
 pub use create::NewUser;
 pub(super) use standing::MAX_REASON;
-pub use transfer::{Import, Imported, Keep, UserRecord};
+pub use transfer::{Import, Imported, Keep, UserRecord, Wrong};
 pub use update::UserUpdate;
 
 use super::fields::stored_email;

@@ -1,20 +1,22 @@
 //! Users in bulk: everyone out to a file, and in from one. Who is there already stays as they are, so that the same file
 //! can be brought in again, also after it was cut off half-way.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::PoisonError;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::create::MAX_NAME;
-use crate::identity::audit::Happening;
+use crate::identity::audit::{Happening, fields_of_hotel};
 use crate::identity::fields::{self, MAX_ROLES_OR_HOTELS, stored_email};
 use crate::identity::{Identity, foreign_hashes};
 use crate::store::users::HotelScope;
-use crate::store::users::changes::{self, Pairs};
+use crate::store::users::changes::Pairs;
 use crate::store::users::transfer::{self, UserRow};
-use crate::store::{self, Scope, StatementCount, Transaction};
+use crate::store::{self, Scope, StatementCount, Transaction, hotels, seeds};
 
 /// A user as a file has them.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -89,10 +91,10 @@ pub struct Import<'a> {
     identity: &'a Identity,
     keep: Keep,
     /// Open from batch to batch unless each is kept.
-    transaction: Option<Transaction>,
+    transaction: Mutex<Option<Transaction>>,
     roles: HashSet<String>,
     hotels: HashSet<String>,
-    imported: Imported,
+    imported: std::sync::Mutex<Imported>,
 }
 
 impl Identity {
@@ -117,6 +119,11 @@ impl Identity {
         Ok(given)
     }
 
+    /// A hash for a password that a file brings along in plain text.
+    pub async fn hash_password(&self, password: &str) -> crate::identity::Result<String> {
+        self.hasher.hash(password).await
+    }
+
     /// Begins to take in users.
     pub async fn begin_import(&self, keep: Keep) -> store::Result<Import<'_>> {
         let mut transaction = self.database.background().await?;
@@ -125,17 +132,17 @@ impl Identity {
         Ok(Import {
             identity: self,
             keep,
-            transaction: (keep != Keep::EachBatch).then_some(transaction),
+            transaction: Mutex::new((keep != Keep::EachBatch).then_some(transaction)),
             roles: roles.into_iter().collect(),
             hotels: hotels.into_iter().collect(),
-            imported: Imported::default(),
+            imported: std::sync::Mutex::default(),
         })
     }
 }
 
 impl Import<'_> {
-    /// Takes in some users, each with its line; those that were not.
-    pub async fn add(&mut self, records: Vec<(u64, UserRecord)>) -> store::Result<Vec<Wrong>> {
+    /// Takes in some users, each with its line; those that were not. Where each batch is kept, several can be under way.
+    pub async fn add(&self, records: Vec<(u64, UserRecord)>) -> store::Result<Vec<Wrong>> {
         let now = self.identity.clock.now();
         let (mut wrong, mut rows) = (Vec::new(), Vec::with_capacity(records.len()));
         let lines = (records.first().map(|(line, _)| *line), records.last().map(|(line, _)| *line));
@@ -146,59 +153,82 @@ impl Import<'_> {
                 Err(why) => wrong.push((line, why)),
             }
         }
-        let mut transaction = match self.transaction.take() {
+        // Held while it is used: where everything is one transaction, batches follow each other.
+        let mut whole = if self.keep == Keep::EachBatch { None } else { Some(self.transaction.lock().await) };
+        let mut own = None;
+        let transaction = match whole.as_mut().and_then(|whole| whole.as_mut()) {
             Some(transaction) => transaction,
-            None => self.identity.database.background().await?,
+            None => own.insert(self.identity.database.background().await?),
         };
         // In one order, so that two imports at once wait for each other and never in a circle.
         rows.sort_by(|(_, _, one), (_, _, other)| one.email.cmp(&other.email));
         let users: Vec<UserRow> = rows.iter().map(|(_, _, row)| row.clone()).collect();
-        let added: HashSet<Uuid> = transfer::insert_new(&mut transaction, &users, now).await?.into_iter().collect();
-        give_roles_and_hotels(&mut transaction, users.iter().filter(|row| added.contains(&row.id)), now).await?;
+        let added: HashSet<Uuid> = transfer::insert_new(transaction, &users, now).await?.into_iter().collect();
+        give_roles_and_hotels(transaction, users.iter().filter(|row| added.contains(&row.id)), now).await?;
         let passed: Vec<_> = rows.iter().filter(|(_, _, row)| !added.contains(&row.id)).collect();
-        let taken = taken_by_others(&mut transaction, &passed).await?;
+        let taken = taken_by_others(transaction, &passed).await?;
 
-        self.imported.added += added.len() as u64;
-        self.imported.there_already += (passed.len() - taken.len()) as u64;
+        let there_already = passed.len() - taken.len();
         wrong.extend(taken);
-        self.imported.wrong += wrong.len() as u64;
         if !added.is_empty() {
             let happening = Happening::new("users_imported")
                 .with("users", added.len() as u64)
                 .with("first_line", lines.0)
                 .with("last_line", lines.1);
-            self.identity.record_own(&mut transaction, happening, now).await?;
+            self.identity.record_own(transaction, happening, now).await?;
         }
-        if self.keep == Keep::EachBatch {
-            transaction.commit().await?;
-        } else {
-            self.transaction = Some(transaction);
+        if let Some(own) = own {
+            own.commit().await?;
         }
+        let mut imported = self.imported.lock().unwrap_or_else(PoisonError::into_inner);
+        imported.added += added.len() as u64;
+        imported.there_already += there_already as u64;
+        imported.wrong += wrong.len() as u64;
         wrong.sort_unstable();
         Ok(wrong)
     }
 
+    /// Makes those of these hotels that are not there, with their ids for names; which. Only in an import that is kept as
+    /// a whole.
+    pub async fn make_hotels(&mut self, ids: &[String]) -> store::Result<Vec<String>> {
+        let now = self.identity.clock.now();
+        let fits = |id: &&String| fields::pms_hotel_id("hotels", id).is_ok() && !self.hotels.contains(*id);
+        let missing: BTreeSet<String> = ids.iter().filter(fits).cloned().collect();
+        let Some(transaction) = self.transaction.get_mut() else { return Ok(Vec::new()) };
+        for id in &missing {
+            seeds::insert_unknown_hotel(transaction, id, now).await?;
+            if let Some(hotel) = hotels::lock(transaction, id).await? {
+                let happening =
+                    Happening::new("hotel_created").at_hotel(id).with_changes(&[], &fields_of_hotel(&hotel));
+                self.identity.record_own(transaction, happening, now).await?;
+            }
+        }
+        self.hotels.extend(missing.iter().cloned());
+        Ok(missing.into_iter().collect())
+    }
+
     /// Counts rows that could not even be read.
-    pub fn note_unreadable(&mut self, rows: u64) {
-        self.imported.wrong += rows;
+    pub fn note_unreadable(&self, rows: u64) {
+        self.imported.lock().unwrap_or_else(PoisonError::into_inner).wrong += rows;
     }
 
     /// Ends it, and keeps what is to be kept; whether anything was.
-    pub async fn finish(mut self) -> store::Result<(Imported, bool)> {
+    pub async fn finish(self) -> store::Result<(Imported, bool)> {
+        let imported = self.imported();
         let kept = match self.keep {
             Keep::EachBatch => true,
-            Keep::AllOrNothing => self.imported.wrong == 0,
+            Keep::AllOrNothing => imported.wrong == 0,
             Keep::Nothing => false,
         };
-        if let Some(transaction) = self.transaction.take().filter(|_| kept) {
+        if let Some(transaction) = self.transaction.into_inner().filter(|_| kept) {
             transaction.commit().await?;
         }
-        Ok((self.imported, kept))
+        Ok((imported, kept))
     }
 
     /// How far it is.
     pub fn imported(&self) -> Imported {
-        self.imported
+        *self.imported.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn checked(&self, record: UserRecord, now: DateTime<Utc>) -> Result<UserRow, String> {
@@ -262,10 +292,10 @@ async fn give_roles_and_hotels(
         user.hotels.iter().for_each(|hotel| hotels.push(user.id, hotel));
     }
     if !roles.is_empty() {
-        changes::add_roles(transaction, &roles, now, None).await?;
+        transfer::insert_roles(transaction, &roles, now).await?;
     }
     if !hotels.is_empty() {
-        changes::add_hotels(transaction, &hotels, now, None).await?;
+        transfer::insert_hotels(transaction, &hotels, now).await?;
     }
     Ok(())
 }

@@ -179,8 +179,8 @@ pub async fn delete(transaction: &mut Transaction, id: Uuid) -> Result<u64> {
 /// Pairs of a user and a role's name, or a hotel's id.
 #[derive(Default)]
 pub struct Pairs {
-    users: Vec<Uuid>,
-    others: Vec<String>,
+    pub(super) users: Vec<Uuid>,
+    pub(super) others: Vec<String>,
 }
 
 impl Pairs {

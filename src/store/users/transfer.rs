@@ -5,6 +5,7 @@ use futures_util::TryStreamExt;
 use uuid::Uuid;
 
 use super::HotelScope;
+use super::changes::Pairs;
 use crate::store::{Result, Transaction};
 
 /// A user with everything that is kept in a file. Lists are sorted.
@@ -87,6 +88,35 @@ pub async fn insert_new(transaction: &mut Transaction, rows: &[UserRow], now: Da
     )
     .fetch_all(transaction.statement())
     .await?)
+}
+
+/// Gives roles to users who were added just now and hold none: so nothing can be there already.
+pub async fn insert_roles(transaction: &mut Transaction, pairs: &Pairs, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO user_roles (user_id, role_id, created_at)
+         SELECT new.user_id, r.id, $3 FROM unnest($1::uuid[], $2::text[]) AS new(user_id, name)
+           JOIN roles r ON r.name = new.name",
+        &pairs.users,
+        &pairs.others,
+        now
+    )
+    .execute(transaction.statement())
+    .await?;
+    Ok(())
+}
+
+/// The same with hotels.
+pub async fn insert_hotels(transaction: &mut Transaction, pairs: &Pairs, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO user_hotels (user_id, hotel_id, created_at)
+         SELECT new.user_id, new.hotel_id, $3 FROM unnest($1::uuid[], $2::text[]) AS new(user_id, hotel_id)",
+        &pairs.users,
+        &pairs.others,
+        now
+    )
+    .execute(transaction.statement())
+    .await?;
+    Ok(())
 }
 
 /// The ids and email addresses of users who have any of these.
