@@ -6,7 +6,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgPool};
 use tracing::log::LevelFilter;
 
-use super::{Result, StatementCount, Transaction, Walls, transaction::Scope};
+use super::transaction::{Rush, Scope};
+use super::{Result, StatementCount, Transaction, Walls};
 use crate::telemetry::metrics;
 
 /// A connection that was idle for longer than this is asked whether it still lives before it is used.
@@ -46,6 +47,7 @@ pub struct PoolFigures {
 #[derive(Clone)]
 pub struct Database {
     pool: PgPool,
+    rush: Rush,
     settings: PoolSettings,
     /// How whoever owns the tables connects.
     owner: PgConnectOptions,
@@ -87,7 +89,8 @@ impl Database {
                 Box::pin(async { Ok(()) })
             })
             .connect_lazy_with(options);
-        Self { pool, settings, owner, walls: Walls::Both }
+        let rush = Rush::new(settings.size);
+        Self { pool, rush, settings, owner, walls: Walls::Both }
     }
 
     /// The same database, with its tables owned by another role than the one that serves.
@@ -110,18 +113,19 @@ impl Database {
     /// Begins a transaction that only reads, for a request. No pooled connection it may get is trusted blindly: one
     /// that broke since its last use is replaced, so a restart of PostgreSQL costs no request but those it cut off.
     pub async fn read(&self, scope: &Scope, count: &StatementCount) -> Result<Transaction> {
-        Transaction::begin(&self.pool, self.settings.request_timeout, self.walls, scope, count, true).await
+        Transaction::begin(&self.pool, &self.rush, self.settings.request_timeout, self.walls, scope, count, true).await
     }
 
     /// Begins a transaction that writes, for a request. Nothing is kept unless it is committed.
     pub async fn write(&self, scope: &Scope, count: &StatementCount) -> Result<Transaction> {
-        Transaction::begin(&self.pool, self.settings.request_timeout, self.walls, scope, count, false).await
+        Transaction::begin(&self.pool, &self.rush, self.settings.request_timeout, self.walls, scope, count, false).await
     }
 
     /// Begins a transaction of the system itself for background work, which can wait longer than a request.
     pub async fn background(&self) -> Result<Transaction> {
         let count = StatementCount::default();
-        Transaction::begin(&self.pool, self.settings.timeout, self.walls, &Scope::system(), &count, false).await
+        Transaction::begin(&self.pool, &self.rush, self.settings.timeout, self.walls, &Scope::system(), &count, false)
+            .await
     }
 
     /// A connection outside the pool, as the owner: for what changes the schema. Its statements take what they need, but

@@ -4,7 +4,7 @@
 //! during BEGIN: the connection goes through ROLLBACK before anyone else gets it, or is closed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -93,9 +93,23 @@ pub enum Walls {
     RowSecurityAlone,
 }
 
+/// How many transactions are open, and how many connections are kept when a rush is over.
+#[derive(Clone)]
+pub(super) struct Rush {
+    in_use: Arc<AtomicU32>,
+    kept: u32,
+}
+
+impl Rush {
+    pub(super) fn new(kept: u32) -> Self {
+        Self { in_use: Arc::default(), kept }
+    }
+}
+
 /// An open transaction, and what it may see.
 pub struct Transaction {
     connection: Option<PoolConnection<Postgres>>,
+    rush: Rush,
     scope: Scope,
     count: StatementCount,
     open: bool,
@@ -104,6 +118,7 @@ pub struct Transaction {
 impl Transaction {
     pub(super) async fn begin(
         pool: &PgPool,
+        rush: &Rush,
         timeout: Duration,
         walls: Walls,
         scope: &Scope,
@@ -118,8 +133,14 @@ impl Transaction {
         let open = async {
             loop {
                 let connection = pool.acquire().await?;
-                let mut transaction =
-                    Self { connection: Some(connection), scope: seen.clone(), count: count.clone(), open: true };
+                rush.in_use.fetch_add(1, Ordering::Relaxed);
+                let mut transaction = Self {
+                    connection: Some(connection),
+                    rush: rush.clone(),
+                    scope: seen.clone(),
+                    count: count.clone(),
+                    open: true,
+                };
                 match transaction.raw().execute(AssertSqlSafe(begin.clone())).await {
                     Ok(_) => return Ok(transaction),
                     // Left over from before a restart of the database: take the next one.
@@ -180,7 +201,13 @@ impl Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
+        let in_use = self.rush.in_use.fetch_sub(1, Ordering::Relaxed);
         let Some(mut connection) = self.connection.take() else { return };
+        // The pool goes round all connections that it has, so that none is ever idle for long enough to be closed.
+        if in_use > self.rush.kept {
+            connection.close_on_drop();
+            return;
+        }
         if !self.open {
             return;
         }

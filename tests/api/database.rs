@@ -172,3 +172,30 @@ async fn a_slow_head_is_cut_off_and_a_stop_lets_requests_finish() {
     assert_eq!(sessions, 1);
     drop(idle);
 }
+
+#[tokio::test]
+async fn connections_beyond_the_pool_are_closed_when_the_rush_is_over() {
+    let mut setup = Setup::usual();
+    (setup.pool.size, setup.pool.overflow) = (2, 3);
+    setup.pool.timeout = Duration::from_millis(200);
+    let app = TestApp::start_with(setup).await;
+    let stats = async || app.anonymous().get("/healthz").await.body["database"]["pool_stats"].clone();
+    let database = app.identity.database();
+    let mut rush = Vec::new();
+    for _ in 0..5 {
+        rush.push(database.background().await.expect("a connection"));
+    }
+    assert!(database.background().await.is_err(), "five are all");
+    let figures = database.figures();
+    assert_eq!((figures.size, figures.checked_out, figures.overflow), (2, 5, 3));
+    let last = rush.split_off(3);
+    for transaction in last {
+        transaction.commit().await.expect("committed");
+    }
+    drop(rush);
+
+    eventually("the extra ones are closed", async || {
+        stats().await == json!({ "size": 2, "checked_in": 2, "checked_out": 0, "overflow": 0 })
+    })
+    .await;
+}

@@ -1,10 +1,15 @@
 //! `voicehive database ...` as the migration guide tells operators to use it.
 
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+
 use serde_json::json;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
-use super::support::{Setup, TestApp, TestDatabase, one_line, run_with_input, told, told_json, voicehive};
+use super::support::{
+    Client, Setup, TestApp, TestDatabase, cluster_folder, one_line, run_with_input, told, told_json, voicehive,
+};
 
 #[tokio::test]
 async fn init_makes_everything_and_run_again_changes_nothing() {
@@ -209,4 +214,44 @@ async fn how_to_reach_it_is_told_without_the_password() {
     assert!(url.contains("dbname='test_") && !url.contains("hunter2"), "{url}");
     let health = told_json(voicehive(&database.options, &["database", "health", "--json"]));
     assert_eq!((&health["status"], &health["kind"]), (&json!("healthy"), &json!("external")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_servers_started_at_once_on_an_empty_database_all_serve() {
+    let database = TestDatabase::create_empty().await;
+    let folder = cluster_folder().join("three-servers");
+    let mut servers = Vec::new();
+    for _ in 0..3 {
+        let mut command = voicehive(&database.options, &["serve"]);
+        let process = command.env("VOICEHIVE_DATA_DIR", &folder).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        servers.push(process.expect("starts"));
+    }
+    let mut made = 0;
+    let mut clients = Vec::new();
+    for server in &mut servers {
+        let mut first = String::new();
+        BufReader::new(server.stdout.as_mut().expect("its output")).read_line(&mut first).expect("a line");
+        let address = first.trim().rsplit("http://").next().and_then(|address| address.parse().ok());
+        clients.push(Client::new(address.unwrap_or_else(|| panic!("it says where it serves: {first:?}"))));
+    }
+    for client in &clients {
+        assert_eq!(client.get("/readyz").await.status, 200);
+        let login = json!({ "email": "operator@voicehive-hotels.eu", "password": "operator123" });
+        assert_eq!(client.post("/auth/login", login).await.status, 200);
+    }
+    for mut server in servers {
+        let id = server.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().expect("sent").success());
+        let mut log = String::new();
+        server.stderr.take().expect("its log").read_to_string(&mut log).expect("a log");
+        assert!(server.wait().expect("ends").success(), "{log}");
+        let lines: Vec<serde_json::Value> =
+            log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
+        let fine = |line: &serde_json::Value| line["level"] == "info" || line["event"] == "user_must_change_password";
+        assert!(lines.iter().all(fine), "{log}");
+        made += lines.iter().filter(|line| line["event"] == "database_tables_created").count();
+    }
+    assert_eq!(made, 1);
+    let status = told_json(voicehive(&database.options, &["database", "status", "--json"]));
+    assert_eq!(status["drift"], json!([]));
 }
