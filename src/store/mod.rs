@@ -7,6 +7,7 @@ pub mod access;
 pub mod audit;
 pub mod embedded;
 pub mod hotels;
+mod lease;
 pub mod migrations;
 pub mod page;
 mod pool;

@@ -6,7 +6,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgPool};
 use tracing::log::LevelFilter;
 
-use super::transaction::{Rush, Scope};
+use super::lease::Leases;
+use super::transaction::Scope;
 use super::{Result, StatementCount, Transaction, Walls};
 use crate::telemetry::metrics;
 
@@ -47,7 +48,7 @@ pub struct PoolFigures {
 #[derive(Clone)]
 pub struct Database {
     pool: PgPool,
-    rush: Rush,
+    leases: Leases,
     settings: PoolSettings,
     /// How whoever owns the tables connects.
     owner: PgConnectOptions,
@@ -89,8 +90,8 @@ impl Database {
                 Box::pin(async { Ok(()) })
             })
             .connect_lazy_with(options);
-        let rush = Rush::new(settings.size);
-        Self { pool, rush, settings, owner, walls: Walls::Both }
+        let leases = Leases::new(pool.clone(), settings.size);
+        Self { pool, leases, settings, owner, walls: Walls::Both }
     }
 
     /// The same database, with its tables owned by another role than the one that serves.
@@ -113,19 +114,18 @@ impl Database {
     /// Begins a transaction that only reads, for a request. No pooled connection it may get is trusted blindly: one
     /// that broke since its last use is replaced, so a restart of PostgreSQL costs no request but those it cut off.
     pub async fn read(&self, scope: &Scope, count: &StatementCount) -> Result<Transaction> {
-        Transaction::begin(&self.pool, &self.rush, self.settings.request_timeout, self.walls, scope, count, true).await
+        Transaction::begin(&self.leases, self.settings.request_timeout, self.walls, scope, count, true).await
     }
 
     /// Begins a transaction that writes, for a request. Nothing is kept unless it is committed.
     pub async fn write(&self, scope: &Scope, count: &StatementCount) -> Result<Transaction> {
-        Transaction::begin(&self.pool, &self.rush, self.settings.request_timeout, self.walls, scope, count, false).await
+        Transaction::begin(&self.leases, self.settings.request_timeout, self.walls, scope, count, false).await
     }
 
     /// Begins a transaction of the system itself for background work, which can wait longer than a request.
     pub async fn background(&self) -> Result<Transaction> {
         let count = StatementCount::default();
-        Transaction::begin(&self.pool, &self.rush, self.settings.timeout, self.walls, &Scope::system(), &count, false)
-            .await
+        Transaction::begin(&self.leases, self.settings.timeout, self.walls, &Scope::system(), &count, false).await
     }
 
     /// A connection outside the pool, as the owner: for what changes the schema. Its statements take what they need, but
@@ -156,7 +156,7 @@ impl Database {
 
     /// Asks the database for a sign of life, within the time a request would wait.
     pub async fn ping(&self) -> Result<()> {
-        let ask = async { sqlx::query("SELECT 1").execute(&self.pool).await };
+        let ask = async { sqlx::query("SELECT 1").execute(&mut *self.leases.acquire().await?).await };
         tokio::time::timeout(self.settings.request_timeout, ask).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
         Ok(())
     }

@@ -4,15 +4,15 @@
 //! during BEGIN: the connection goes through ROLLBACK before anyone else gets it, or is closed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnection, PgPool};
-use sqlx::{AssertSqlSafe, Executor, Postgres};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Executor};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use uuid::Uuid;
 
+use super::lease::{Lease, Leases};
 use super::{Database, Error, Result};
 
 /// How many SQL statements a request has run, its sign-in check and what opens and ends transactions left out.
@@ -93,23 +93,9 @@ pub enum Walls {
     RowSecurityAlone,
 }
 
-/// How many transactions are open, and how many connections are kept when a rush is over.
-#[derive(Clone)]
-pub(super) struct Rush {
-    in_use: Arc<AtomicU32>,
-    kept: u32,
-}
-
-impl Rush {
-    pub(super) fn new(kept: u32) -> Self {
-        Self { in_use: Arc::default(), kept }
-    }
-}
-
 /// An open transaction, and what it may see.
 pub struct Transaction {
-    connection: Option<PoolConnection<Postgres>>,
-    rush: Rush,
+    connection: Option<Lease>,
     scope: Scope,
     count: StatementCount,
     open: bool,
@@ -117,8 +103,7 @@ pub struct Transaction {
 
 impl Transaction {
     pub(super) async fn begin(
-        pool: &PgPool,
-        rush: &Rush,
+        leases: &Leases,
         timeout: Duration,
         walls: Walls,
         scope: &Scope,
@@ -132,15 +117,8 @@ impl Transaction {
         };
         let open = async {
             loop {
-                let connection = pool.acquire().await?;
-                rush.in_use.fetch_add(1, Ordering::Relaxed);
-                let mut transaction = Self {
-                    connection: Some(connection),
-                    rush: rush.clone(),
-                    scope: seen.clone(),
-                    count: count.clone(),
-                    open: true,
-                };
+                let connection = Some(leases.acquire().await?);
+                let mut transaction = Self { connection, scope: seen.clone(), count: count.clone(), open: true };
                 match transaction.raw().execute(AssertSqlSafe(begin.clone())).await {
                     Ok(_) => return Ok(transaction),
                     // Left over from before a restart of the database: take the next one.
@@ -193,32 +171,26 @@ impl Transaction {
 
     fn discard(mut self) {
         self.open = false;
-        if let Some(mut connection) = self.connection.take() {
-            connection.close_on_drop();
+        if let Some(connection) = self.connection.take() {
+            connection.discard();
         }
     }
 }
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        let in_use = self.rush.in_use.fetch_sub(1, Ordering::Relaxed);
         let Some(mut connection) = self.connection.take() else { return };
-        // The pool goes round all connections that it has, so that none is ever idle for long enough to be closed.
-        if in_use > self.rush.kept {
-            connection.close_on_drop();
-            return;
-        }
         if !self.open {
             return;
         }
         // Outside a runtime nothing can be sent any more; closing the connection rolls back just as well.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            connection.close_on_drop();
+            connection.discard();
             return;
         };
         runtime.spawn(async move {
             if connection.execute("ROLLBACK").await.is_err() {
-                connection.close_on_drop();
+                connection.discard();
             }
         });
     }

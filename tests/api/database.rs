@@ -177,7 +177,7 @@ async fn a_slow_head_is_cut_off_and_a_stop_lets_requests_finish() {
 async fn connections_beyond_the_pool_are_closed_when_the_rush_is_over() {
     let mut setup = Setup::usual();
     (setup.pool.size, setup.pool.overflow) = (2, 3);
-    setup.pool.timeout = Duration::from_millis(200);
+    setup.pool.timeout = Duration::from_secs(1);
     let app = TestApp::start_with(setup).await;
     let stats = async || app.anonymous().get("/healthz").await.body["database"]["pool_stats"].clone();
     let database = app.identity.database();
