@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use sqlx::postgres::PgConnectOptions;
 
-use super::system;
+use super::{system, tell};
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
 use crate::store::migrations::{self, Drift, Wanted, legacy};
@@ -283,13 +283,6 @@ async fn url(config: Config) -> anyhow::Result<ExitCode> {
         parameter(database),
         parameter(options.get_username())
     );
-    writeln!(std::io::stdout(), "{told}")?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Prints the one, or the other.
-fn tell(as_json: bool, value: &serde_json::Value, text: impl FnOnce() -> String) -> anyhow::Result<ExitCode> {
-    let told = if as_json { value.to_string() } else { text() };
     writeln!(std::io::stdout(), "{told}")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,9 +5,11 @@ mod database;
 mod mock_users;
 mod schema;
 mod serve;
+mod sessions;
 mod system;
 mod users;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -32,6 +34,9 @@ enum Command {
     /// Look after users.
     #[command(subcommand)]
     Users(users::Command),
+    /// Look after sessions.
+    #[command(subcommand)]
+    Sessions(sessions::Command),
     /// Take in what another system kept.
     #[command(subcommand)]
     Import(Import),
@@ -80,6 +85,7 @@ pub fn main() -> ExitCode {
             with_runtime(move |config| mock_users::run(config, file, dry_run, json))
         }
         Command::Users(command) => with_runtime(move |config| users::run(config, command)),
+        Command::Sessions(command) => with_runtime(move |config| sessions::run(config, command)),
         Command::Audit(Audit::Verify { head, json }) => with_runtime(move |config| audit::verify(config, head, json)),
         Command::Database(command) => with_runtime(move |config| database::run(config, command)),
     };
@@ -113,4 +119,11 @@ fn one_line(error: &anyhow::Error) -> String {
         }
     }
     line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Prints the one, or the other.
+fn tell(as_json: bool, value: &serde_json::Value, text: impl FnOnce() -> String) -> anyhow::Result<ExitCode> {
+    let told = if as_json { value.to_string() } else { text() };
+    writeln!(std::io::stdout(), "{told}")?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -25,7 +25,7 @@ impl Identity {
             let done = tokio::select! {
                 () = stop.cancelled() => break,
                 _ = touch.tick() => self.write_used_sessions().await,
-                _ = sweep.tick() => self.sweep().await,
+                _ = sweep.tick() => self.sweep().await.map(drop),
                 _ = seal.tick() => self.seal_audit_events().await.map(drop),
                 _ = keep_partitions.tick() => self.keep_audit_partitions().await,
             };
@@ -38,8 +38,9 @@ impl Identity {
         }
     }
 
-    /// Ends what has expired, deletes what was kept long enough, and counts what is left.
-    pub async fn sweep(&self) -> store::Result<()> {
+    /// Ends what has expired, deletes what was kept long enough, and counts what is left; how many sessions
+    /// expired, and how many were deleted.
+    pub async fn sweep(&self) -> store::Result<(u64, u64)> {
         let now = self.clock.now();
         let mut transaction = self.database.background().await?;
         let (expired, deleted) = sessions::sweep(&mut transaction, now, now - self.settings.session_retention).await?;
@@ -50,6 +51,6 @@ impl Identity {
         if expired + deleted > 0 {
             tracing::info!(expired, deleted, active, "user_sessions_swept");
         }
-        Ok(())
+        Ok((expired, deleted))
     }
 }

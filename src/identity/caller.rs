@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::audit::{Person, user_gid};
+use super::permissions::PERMISSIONS;
 use super::{Error, Identity, Result, rules};
 use crate::store::access::SessionAccess;
+use crate::store::users::HotelScope;
 use crate::store::{self, Reads, Scope, StatementCount, Transaction};
 
 /// Where a request comes from, as far as it can be told.
@@ -23,17 +27,34 @@ pub enum Principal {
     User(Arc<UserPrincipal>),
 }
 
-/// A user in a session, as of the beginning of this request.
+/// A user in a session, as of the beginning of this request; or the operator.
 #[derive(Clone, Debug)]
 pub struct UserPrincipal {
     pub access: SessionAccess,
     /// Must change the password, and can do nothing else before.
     pub confined: bool,
+    /// Whoever has the machine and its command line: may do everything, and is no user.
+    pub operator: bool,
+}
+
+/// As logs name who did something.
+impl std::fmt::Display for UserPrincipal {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.id() {
+            Some(id) => id.fmt(formatter),
+            None => formatter.write_str("operator"),
+        }
+    }
 }
 
 impl UserPrincipal {
     pub fn may(&self, permission: &str) -> bool {
         self.access.permissions.iter().any(|held| held == permission)
+    }
+
+    /// The user's id; the operator has none.
+    pub(super) fn id(&self) -> Option<Uuid> {
+        (!self.operator).then_some(self.access.user_id)
     }
 
     /// Themself, as an audit event is about them.
@@ -87,6 +108,27 @@ impl Identity {
         self.caller_counting(principal, client, request_id, StatementCount::default())
     }
 
+    /// What the operator asks for at the command line.
+    pub fn operator(&self) -> Caller {
+        let now = self.clock.now();
+        let access = SessionAccess {
+            session_id: Uuid::nil(),
+            session_created_at: now,
+            session_accessed_at: now,
+            session_expires_at: now,
+            user_id: Uuid::nil(),
+            email: String::new(),
+            must_change_password: false,
+            hotel_scope: HotelScope::All,
+            roles: Vec::new(),
+            permissions: PERMISSIONS.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            hotels: Vec::new(),
+        };
+        let principal = UserPrincipal { access, confined: false, operator: true };
+        let client = Client { user_agent: Some("voicehive command line".to_owned()), ..Client::default() };
+        self.caller(Principal::User(Arc::new(principal)), client, self.clock.new_id().to_string())
+    }
+
     /// The same request, now made by whom it has just signed in.
     pub fn caller_after_sign_in(&self, before: &Caller, principal: Arc<UserPrincipal>) -> Caller {
         let principal = Principal::User(principal);
@@ -119,7 +161,7 @@ impl Identity {
 
     pub(super) fn user_principal(&self, access: SessionAccess) -> UserPrincipal {
         let confined = access.must_change_password && self.settings.enforce_password_change;
-        UserPrincipal { access, confined }
+        UserPrincipal { access, confined, operator: false }
     }
 }
 

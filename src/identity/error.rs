@@ -105,6 +105,25 @@ pub enum Failure {
     Error(Error),
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let refusals = match self {
+            Self::Refused(refusals) => refusals,
+            Self::Error(error) => return error.fmt(formatter),
+        };
+        for (place, refusal) in refusals.iter().enumerate() {
+            let gap = if place == 0 { "" } else { " " };
+            match refusal.field {
+                Some(field) => write!(formatter, "{gap}{field}: {}", refusal.message)?,
+                None => write!(formatter, "{gap}{}", refusal.message)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}
+
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(vec![refusal])

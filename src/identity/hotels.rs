@@ -111,9 +111,9 @@ impl Identity {
         let mut transaction = self.begin_change(caller).await?;
         let actor = self.actor(&mut transaction, caller).await?;
         rules::may_add_hotels(&actor)?;
-        let by = actor.access.user_id;
+        let by = actor.id();
         transaction.act_as(&rules::scope_of_user(&actor), Writes::Hotels).await?;
-        if !hotels::insert(&mut transaction, &hotel, Some(by)).await? {
+        if !hotels::insert(&mut transaction, &hotel, by).await? {
             let message = "There is a hotel of this id already.";
             return Err(Refusal::new(RefusalCode::AlreadyTaken, "pmsHotelId", message).into());
         }
@@ -121,7 +121,7 @@ impl Identity {
             Happening::new("hotel_created").by(by).at_hotel(&hotel.id).with_changes(&[], &fields_of_hotel(&hotel));
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
-        tracing::info!(actor = %by, hotel = hotel.id, "hotel_created");
+        tracing::info!(actor = %actor, hotel = hotel.id, "hotel_created");
         Ok(hotel.id)
     }
 
@@ -178,9 +178,9 @@ impl Identity {
         }
         let now = later_than(before.updated_at, self.clock.now());
         after.updated_at = now;
-        let by = actor.access.user_id;
+        let by = actor.id();
         transaction.act_as(&rules::scope_of_user(&actor), Writes::Hotels).await?;
-        as_allowed(hotels::update(&mut transaction, &after, Some(by)).await?, 1)?;
+        as_allowed(hotels::update(&mut transaction, &after, by).await?, 1)?;
         let happening = Happening::new("hotel_updated")
             .by(by)
             .at_hotel(id)
@@ -188,7 +188,7 @@ impl Identity {
             .with("pms_config_changed", config_changed);
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
-        tracing::info!(actor = %by, hotel = id, "hotel_updated");
+        tracing::info!(actor = %actor, hotel = id, "hotel_updated");
         Ok(())
     }
 }

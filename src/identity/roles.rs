@@ -78,7 +78,7 @@ impl Identity {
         let actor = self.actor(&mut transaction, caller).await?;
         rules::may_change_roles(&actor)?;
         rules::may_give_permissions(&actor, &permissions)?;
-        let (now, by) = (self.clock.now(), actor.access.user_id);
+        let (now, by) = (self.clock.now(), actor.id());
         let role = Role {
             id: self.clock.new_id(),
             name,
@@ -91,7 +91,7 @@ impl Identity {
             updated_at: now,
         };
         transaction.act_as(&rules::scope_of_user(&actor), Writes::Roles).await?;
-        if !roles::insert(&mut transaction, &role, Some(by)).await? {
+        if !roles::insert(&mut transaction, &role, by).await? {
             let message = "There is a role of this name already.";
             return Err(Refusal::new(RefusalCode::AlreadyTaken, "name", message).into());
         }
@@ -99,7 +99,7 @@ impl Identity {
             Happening::new("role_created").by(by).to(gid(role.id)).with_changes(&[], &fields_of_role(&role));
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
-        tracing::info!(actor = %by, role = role.name, "role_created");
+        tracing::info!(actor = %actor, role = role.name, "role_created");
         Ok(role.id)
     }
 
@@ -145,13 +145,13 @@ impl Identity {
         }
         let now = later_than(before.updated_at, self.clock.now());
         after.updated_at = now;
-        let by = actor.access.user_id;
+        let by = actor.id();
         transaction.act_as(&rules::scope_of_user(&actor), Writes::Roles).await?;
-        as_allowed(roles::update(&mut transaction, &after, Some(by)).await?, 1)?;
+        as_allowed(roles::update(&mut transaction, &after, by).await?, 1)?;
         let happening = Happening::new("role_updated").by(by).to(gid(id)).with_changes(&old, &new);
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
-        tracing::info!(actor = %by, role = after.name, "role_updated");
+        tracing::info!(actor = %actor, role = after.name, "role_updated");
         Ok(())
     }
 
@@ -175,13 +175,13 @@ impl Identity {
             return Err(Refusal::new(RefusalCode::StillInUse, "id", message).into());
         }
         let now = later_than(role.updated_at, self.clock.now());
-        let by = actor.access.user_id;
+        let by = actor.id();
         transaction.act_as(&rules::scope_of_user(&actor), Writes::Roles).await?;
         as_allowed(roles::delete(&mut transaction, id).await?, 1)?;
         let happening = Happening::new("role_deleted").by(by).to(gid(id)).with_changes(&fields_of_role(&role), &[]);
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
-        tracing::info!(actor = %by, role = role.name, "role_deleted");
+        tracing::info!(actor = %actor, role = role.name, "role_deleted");
         Ok(())
     }
 }

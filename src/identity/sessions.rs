@@ -11,7 +11,7 @@ use super::audit::{Happening, user_gid};
 use super::fields::{self, Problems};
 use super::rules::{self, UserAction};
 use super::users::MAX_REASON;
-use super::{Caller, Failure, Identity, Result};
+use super::{Caller, Error, Failure, Identity, Result};
 use crate::clock::after;
 use crate::store::access::SessionAccess;
 use crate::store::page::{Page, PageRequest};
@@ -96,6 +96,26 @@ impl Identity {
         self.end_sessions(caller, user_id, which, reason, "user").await
     }
 
+    /// Ends every session of everybody, the caller's own included; how many were going. The operator's alone to ask for.
+    pub async fn revoke_all_sessions(&self, caller: &Caller, reason: Option<&str>) -> Result<u64, Failure> {
+        if !rules::ready(&caller.principal)?.operator {
+            return Err(Error::Forbidden("the command line").into());
+        }
+        let reason = fields::optional("reason", reason, MAX_REASON)?;
+        let now = self.clock.now();
+        let mut transaction = self.begin_change(caller).await?;
+        let told = reason.as_deref().unwrap_or("revoked_by_administrator");
+        let ended = sessions::end_everywhere(&mut transaction, told, now).await?;
+        let happening = Happening::new("sessions_revoked")
+            .with("sessions", ended)
+            .with("of", "everyone")
+            .with_personal("reason", reason.as_deref());
+        self.record(&mut transaction, caller, vec![happening], now).await?;
+        transaction.commit().await?;
+        tracing::info!(sessions = ended, "all_sessions_revoked");
+        Ok(ended)
+    }
+
     async fn end_sessions(
         &self,
         caller: &Caller,
@@ -108,10 +128,10 @@ impl Identity {
         let transaction = self.begin_change(caller).await?;
         let change = self.begin_user_change(transaction, caller, action, &[owner], field).await?;
         let (mut transaction, actor, now) = (change.transaction, change.actor, change.now);
-        let by = actor.access.user_id;
+        let by = actor.id();
         transaction.act_as(&rules::scope_of_user(&actor), Writes::Sessions).await?;
         let told =
-            reason.as_deref().unwrap_or(if by == owner { "revoked_by_user" } else { "revoked_by_administrator" });
+            reason.as_deref().unwrap_or(if by == Some(owner) { "revoked_by_user" } else { "revoked_by_administrator" });
         let ended = sessions::end(&mut transaction, owner, which, told, now).await?;
         if ended == 0 {
             return Ok(0);
@@ -128,7 +148,7 @@ impl Identity {
         };
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
-        tracing::info!(actor = %by, user_id = %owner, sessions = ended, "user_sessions_revoked");
+        tracing::info!(actor = %actor, user_id = %owner, sessions = ended, "user_sessions_revoked");
         Ok(ended)
     }
 

@@ -381,6 +381,21 @@ pub async fn touch(transaction: &mut Transaction, used: &[(Uuid, DateTime<Utc>)]
     Ok(())
 }
 
+/// Ends every session of everybody; how many were still going.
+pub async fn end_everywhere(transaction: &mut Transaction, reason: &str, now: DateTime<Utc>) -> Result<u64> {
+    transaction.take_time().await?;
+    let done = sqlx::query!(
+        "UPDATE user_sessions SET active = false, revoked = true, revoked_at = $1, revoke_reason = $2
+          WHERE id IN (SELECT id FROM user_sessions WHERE active AND NOT revoked AND expires_at > $1
+                        ORDER BY id FOR NO KEY UPDATE)",
+        now,
+        reason
+    )
+    .execute(transaction.statement())
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Marks expired sessions as over and deletes those that ended before `keep_since`; how many of each.
 pub async fn sweep(transaction: &mut Transaction, now: DateTime<Utc>, keep_since: DateTime<Utc>) -> Result<(u64, u64)> {
     let expired = sqlx::query!(

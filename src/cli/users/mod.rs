@@ -1,5 +1,6 @@
-//! `voicehive users ...`: users in files, and one person's data.
+//! `voicehive users ...`: administration where no administrator can sign in, users in files, and one person's data.
 
+mod administer;
 mod export;
 mod format;
 mod import;
@@ -10,14 +11,39 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::system;
+use super::{system, tell};
 use crate::config::Config;
+pub use administer::find;
 use format::Format;
 
 #[derive(Subcommand)]
 pub enum Command {
     /// Say how many users there are.
     Count,
+    /// List users, by email address.
+    List(administer::List),
+    /// Add a user. Without a password file a temporary password is made and printed.
+    Create(administer::Create),
+    /// Forget a user's failed sign-ins, and lift the lock that they brought about.
+    Unlock(administer::Who),
+    /// Set a password that the user must change at the next sign-in, and end all sessions of theirs. Without a password
+    /// file a temporary password is made and printed.
+    ResetPassword {
+        #[command(flatten)]
+        who: administer::Who,
+        #[command(flatten)]
+        password: administer::Password,
+    },
+    /// Let a user sign in no more, and end all sessions of theirs.
+    Deactivate {
+        #[command(flatten)]
+        who: administer::Who,
+        /// Why, for the audit trail.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let a deactivated user sign in again.
+    Reactivate(administer::Who),
     /// Write every user to a file, password hashes included; or everything that is kept about one person.
     Export {
         /// For a subject access request: everything about this person, one JSON object a line, without the password hash.
@@ -54,6 +80,12 @@ pub enum Command {
 pub async fn run(config: Config, command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Count => count(config).await,
+        Command::List(wanted) => administer::list(config, wanted).await,
+        Command::Create(new) => administer::create(config, new).await,
+        Command::Unlock(who) => administer::unlock(config, who).await,
+        Command::ResetPassword { who, password } => administer::reset_password(config, who, password).await,
+        Command::Deactivate { who, reason } => administer::deactivate(config, who, reason).await,
+        Command::Reactivate(who) => administer::reactivate(config, who).await,
         Command::Export { user: Some(user), output, .. } => export::person(config, user, output).await,
         Command::Export { user: None, output, format } => export::everyone(config, output, format).await,
         Command::Import { file, format, all_or_nothing, dry_run, json } => {

@@ -34,6 +34,9 @@ pub(super) fn scope_of(principal: &Principal) -> Scope {
 }
 
 pub(super) fn scope_of_user(user: &UserPrincipal) -> Scope {
+    if user.operator {
+        return Scope::system();
+    }
     let own = Scope { user_id: Some(user.access.user_id), ..Scope::default() };
     if user.confined {
         return own;

@@ -48,7 +48,7 @@ fn caller_with(permissions: Vec<String>, hotel_scope: HotelScope, hotels: &[&str
         permissions,
         hotels: hotels.iter().map(|hotel| (*hotel).to_owned()).collect(),
     };
-    UserPrincipal { access, confined: false }
+    UserPrincipal { access, confined: false, operator: false }
 }
 
 fn principal(hotel_scope: HotelScope, permissions: &[&str], hotels: &[&str], confined: bool) -> Principal {

@@ -83,25 +83,25 @@ impl Identity {
             hotels: hotels_found,
             updated_at: now,
         };
-        let by = actor.access.user_id;
+        let by = actor.id();
         transaction.act_as(&rules::scope_of_user(&actor), Writes::Users).await?;
-        if !changes::insert(&mut transaction, &user, &hash, Some(by)).await? {
+        if !changes::insert(&mut transaction, &user, &hash, by).await? {
             return Err(email_taken());
         }
         let (mut role_pairs, mut hotel_pairs) = (Pairs::default(), Pairs::default());
         user.hotels.iter().for_each(|hotel| hotel_pairs.push(user.id, hotel));
         user.roles.iter().for_each(|role| role_pairs.push(user.id, role));
         if !hotel_pairs.is_empty() {
-            as_allowed(changes::add_hotels(&mut transaction, &hotel_pairs, now, Some(by)).await?, hotel_pairs.len())?;
+            as_allowed(changes::add_hotels(&mut transaction, &hotel_pairs, now, by).await?, hotel_pairs.len())?;
         }
         if !role_pairs.is_empty() {
-            as_allowed(changes::add_roles(&mut transaction, &role_pairs, now, Some(by)).await?, role_pairs.len())?;
+            as_allowed(changes::add_roles(&mut transaction, &role_pairs, now, by).await?, role_pairs.len())?;
         }
         let happening =
             Happening::new("user_created").by(by).about((&user).into()).with_changes(&[], &fields_of_user(&user));
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
-        tracing::info!(actor = %by, user_id = %user.id, "user_created");
+        tracing::info!(actor = %actor, user_id = %user.id, "user_created");
         Ok((user.id, temporary))
     }
 

@@ -30,7 +30,7 @@ impl Identity {
             let others = changes::administrators_besides(&mut transaction, &[id], rules::ADMINISTRATOR).await?;
             rules::keeps_an_administrator(others, "id")?;
         }
-        let by = actor.access.user_id;
+        let by = actor.id();
         transaction.act_as(&rules::scope_of_user(&actor), Writes::Users).await?;
         as_allowed(changes::delete(&mut transaction, id).await?, 1)?;
         audit::erase_person(&mut transaction, id).await?;
@@ -41,7 +41,7 @@ impl Identity {
             .without_personal();
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
-        tracing::info!(actor = %by, user_id = %id, "user_deleted");
+        tracing::info!(actor = %actor, user_id = %id, "user_deleted");
         Ok(())
     }
 }

@@ -65,6 +65,14 @@ impl Identity {
         Ok(users::by_ids(&mut *caller.read_own().await?, ids).await?)
     }
 
+    /// The user named by id (a bare uuid or `user:<uuid>`) or by email address.
+    pub async fn find_user(&self, caller: &Caller, name: &str) -> Result<Option<User>> {
+        match name.strip_prefix("user:").unwrap_or(name).parse() {
+            Ok(id) => Ok(self.users_by_id(caller, &[id]).await?.pop()),
+            Err(_) => self.user_by_email(caller, name).await,
+        }
+    }
+
     /// The user with this email address, however it is written.
     pub async fn user_by_email(&self, caller: &Caller, email: &str) -> Result<Option<User>> {
         rules::ready(&caller.principal)?;
