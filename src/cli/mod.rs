@@ -2,6 +2,7 @@
 
 mod audit;
 mod database;
+mod keys;
 mod mock_users;
 mod schema;
 mod serve;
@@ -37,6 +38,9 @@ enum Command {
     /// Look after sessions.
     #[command(subcommand)]
     Sessions(sessions::Command),
+    /// Look after the keys that tokens are signed with.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Take in what another system kept.
     #[command(subcommand)]
     Import(Import),
@@ -85,6 +89,7 @@ pub fn main() -> ExitCode {
             with_runtime(move |config| mock_users::run(config, file, dry_run, json))
         }
         Command::Users(command) => with_runtime(move |config| users::run(config, command)),
+        Command::Keys(command) => with_runtime(move |config| keys::run(config, command)),
         Command::Sessions(command) => with_runtime(move |config| sessions::run(config, command)),
         Command::Audit(Audit::Verify { head, json }) => with_runtime(move |config| audit::verify(config, head, json)),
         Command::Database(command) => with_runtime(move |config| database::run(config, command)),

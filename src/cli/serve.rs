@@ -55,6 +55,7 @@ async fn serve_on(
     tracing::info!(migrations_applied = applied.now, "database_initialized");
     serving_role::check(&database, config.database.allow_superuser || !config.is_external()).await?;
     let identity = system::identity(config, database)?;
+    identity.load_keys().await?;
     let demo_users = system::bootstrap(config, &identity).await?;
 
     let work_stop = CancellationToken::new();

@@ -94,6 +94,15 @@ fn pool_settings(config: &Config) -> PoolSettings {
     }
 }
 
+/// How tokens are signed.
+pub fn algorithm(config: &Config) -> Algorithm {
+    match config.jwt.algorithm {
+        JwtAlgorithm::EdDsa => Algorithm::EdDsa,
+        JwtAlgorithm::Es256 => Algorithm::Es256,
+        JwtAlgorithm::Rs256 => Algorithm::Rs256,
+    }
+}
+
 pub fn identity(config: &Config, database: Database) -> anyhow::Result<Arc<Identity>> {
     let (auth, jwt) = (&config.auth, &config.jwt);
     let key_file = |named: &Option<PathBuf>, name: &str| match named {
@@ -121,12 +130,8 @@ pub fn identity(config: &Config, database: Database) -> anyhow::Result<Arc<Ident
         enforce_password_change: auth.enforce_password_change.unwrap_or(config.is_external()),
         issuer: jwt.issuer.clone(),
         audience: jwt.audience.clone(),
-        algorithm: match jwt.algorithm {
-            JwtAlgorithm::EdDsa => Algorithm::EdDsa,
-            JwtAlgorithm::Es256 => Algorithm::Es256,
-            JwtAlgorithm::Rs256 => Algorithm::Rs256,
-        },
-        signing_key_file: key_file(&jwt.signing_key_file, "signing.pem")?,
+        algorithm: algorithm(config),
+        signing_key_file: jwt.signing_key_file.clone(),
         previous_key_files: jwt.previous_key_files.clone(),
         audit_retention: config.audit.retention,
         audit_key_file: key_file(&config.audit.key_file, "audit.key")?,

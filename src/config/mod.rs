@@ -201,7 +201,7 @@ pub struct JwtConfig {
     pub audience: String,
     /// How tokens are signed. Default `EdDSA`.
     pub algorithm: JwtAlgorithm,
-    /// The private key (PEM). Default: one that the server makes in its data folder.
+    /// The private key (PEM). Default: keys in the database, made there and shared by all servers.
     pub signing_key_file: Option<PathBuf>,
     /// Keys used before, whose tokens are still taken. Default: none.
     pub previous_key_files: Vec<PathBuf>,

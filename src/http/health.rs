@@ -77,5 +77,5 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Response {
 /// The public keys, for whoever checks access tokens by themself.
 pub async fn jwks(State(app): State<Arc<App>>) -> Response {
     let cache = HeaderValue::from_static("public, max-age=300");
-    ([(header::CACHE_CONTROL, cache)], Json(app.identity.public_keys().clone())).into_response()
+    ([(header::CACHE_CONTROL, cache)], Json(app.identity.public_keys())).into_response()
 }

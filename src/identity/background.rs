@@ -11,6 +11,7 @@ use crate::telemetry::metrics;
 
 const TOUCH_EVERY: Duration = Duration::from_secs(15);
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
+const LOOK_FOR_KEYS_EVERY: Duration = Duration::from_secs(15);
 const SEAL_EVERY: Duration = Duration::from_secs(2);
 const KEEP_PARTITIONS_EVERY: Duration = Duration::from_hours(1);
 
@@ -20,6 +21,7 @@ impl Identity {
         let mut touch = tokio::time::interval(TOUCH_EVERY);
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
         let mut seal = tokio::time::interval(SEAL_EVERY);
+        let mut look_for_keys = tokio::time::interval(LOOK_FOR_KEYS_EVERY);
         let mut keep_partitions = tokio::time::interval(KEEP_PARTITIONS_EVERY);
         loop {
             let done = tokio::select! {
@@ -27,6 +29,12 @@ impl Identity {
                 _ = touch.tick() => self.write_used_sessions().await,
                 _ = sweep.tick() => self.sweep().await.map(drop),
                 _ = seal.tick() => self.seal_audit_events().await.map(drop),
+                _ = look_for_keys.tick() => {
+                    if let Err(error) = self.load_keys().await {
+                        tracing::warn!(%error, "signing_keys_not_read");
+                    }
+                    Ok(())
+                }
                 _ = keep_partitions.tick() => self.keep_audit_partitions().await,
             };
             if let Err(error) = done {

@@ -150,6 +150,7 @@ impl Identity {
     /// Who holds this access token. No token is nobody; a token that does not hold is an error.
     pub async fn authenticate(&self, access_token: Option<&str>) -> Result<Principal> {
         let Some(token) = access_token else { return Ok(Principal::Anonymous) };
+        self.look_for_key_of(token).await;
         let now = self.clock.now();
         let claims = self.tokens.read_access_token(token, now).map_err(|_| INVALID_TOKEN)?;
         let mut transaction = self.database.read(&Scope::system(), &StatementCount::default()).await?;

@@ -1,4 +1,6 @@
-//! The keys that tokens are signed with: read from files, or made at the first start, and published as a JWK set.
+//! The keys that tokens are signed with, and their public halves as a JWK set. Where they come from is in [`signing_keys`].
+//!
+//! [`signing_keys`]: super::signing_keys
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -42,8 +44,16 @@ pub enum KeyError {
         "{path} holds a key for {found:?}, and jwt.algorithm asks for {wanted:?}: name another jwt.signing_key_file or that algorithm"
     )]
     OtherAlgorithm { path: PathBuf, found: Algorithm, wanted: Algorithm },
-    #[error("a new key could not be made")]
+    #[error("a key could not be made")]
     Making,
+    #[error("the signing key {0} in the database cannot be read; take it out of signing_keys")]
+    UnreadableStored(String),
+    #[error(
+        "jwt.signing_key_file names the key that signs: make another with `voicehive keys generate`, name that one there, and this one under jwt.previous_key_files"
+    )]
+    FromFile,
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
     #[error("{0} holds no key of the audit trail: 64 hexadecimal digits")]
     UnreadableAudit(PathBuf),
     #[error("password hashing cannot start: {0}")]
@@ -57,70 +67,98 @@ pub(super) struct VerifyingKey {
     pub key: DecodingKey,
 }
 
+/// The keys of this moment.
+#[derive(Default)]
 pub(super) struct Keys {
-    pub signing: EncodingKey,
-    pub signing_key_id: String,
-    pub algorithm: Algorithm,
-    /// The signing key's own public half first.
+    /// None until the keys are read.
+    pub signing: Option<(String, PrivateKey)>,
     pub verifying: Vec<VerifyingKey>,
-    pub public: Value,
+    public: Vec<Value>,
 }
 
 impl Keys {
-    /// Reads the signing key, made now if the file is not there, and the keys before it.
-    pub fn load(algorithm: Algorithm, signing_file: &Path, previous_files: &[PathBuf]) -> Result<Self, KeyError> {
-        if !signing_file.exists() {
-            make(algorithm, signing_file)?;
-        }
-        let (signing, found) = read(signing_file)?;
-        if found != algorithm {
-            return Err(KeyError::OtherAlgorithm { path: signing_file.to_owned(), found, wanted: algorithm });
-        }
-        let (first, first_public) = verifying(&signing, algorithm, signing_file)?;
-        let signing_key_id = first.key_id.clone();
-        let (mut verifying_keys, mut public) = (vec![first], vec![first_public]);
-        for path in previous_files {
-            let (key, algorithm) = read(path)?;
-            let (key, published) = verifying(&key, algorithm, path)?;
-            verifying_keys.push(key);
-            public.push(published);
-        }
-        Ok(Self { signing, signing_key_id, algorithm, verifying: verifying_keys, public: json!({ "keys": public }) })
+    /// Signs with this key from now on; its tokens and those of the keys that are honoured already are honoured.
+    pub fn sign_with(&mut self, key: PrivateKey) -> Result<(), KeyError> {
+        let id = self.honour(&key)?;
+        self.signing = Some((id, key));
+        Ok(())
+    }
+
+    /// Publishes this key, and honours its tokens; the key's id.
+    pub fn honour(&mut self, key: &PrivateKey) -> Result<String, KeyError> {
+        let mut jwk = key.public()?;
+        let key_id = id_of(&jwk)?;
+        jwk.common.key_id = Some(key_id.clone());
+        jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+        let verifying = DecodingKey::from_jwk(&jwk).map_err(|_| KeyError::Making)?;
+        self.public.push(serde_json::to_value(&jwk).map_err(|_| KeyError::Making)?);
+        self.verifying.push(VerifyingKey { key_id: key_id.clone(), algorithm: key.algorithm, key: verifying });
+        Ok(key_id)
+    }
+
+    /// As a JWK set (RFC 7517).
+    pub fn public(&self) -> Value {
+        json!({ "keys": self.public })
     }
 }
 
-fn verifying(key: &EncodingKey, algorithm: Algorithm, path: &Path) -> Result<(VerifyingKey, Value), KeyError> {
-    let unreadable = |_| KeyError::Unreadable(path.to_owned());
-    let mut jwk = Jwk::from_encoding_key(key, algorithm.jwa()).map_err(unreadable)?;
-    // A key's id is its thumbprint (RFC 7638): the same on every server that has the key.
-    let key_id = jwk.thumbprint(ThumbprintHash::SHA256).map_err(unreadable)?;
-    jwk.common.key_id = Some(key_id.clone());
-    jwk.common.public_key_use = Some(PublicKeyUse::Signature);
-    let decoding = DecodingKey::from_jwk(&jwk).map_err(unreadable)?;
-    let published = serde_json::to_value(&jwk).map_err(|_| KeyError::Unreadable(path.to_owned()))?;
-    Ok((VerifyingKey { key_id, algorithm, key: decoding }, published))
+/// A private key, and the algorithm that its kind is for.
+pub(super) struct PrivateKey {
+    pub key: EncodingKey,
+    pub algorithm: Algorithm,
 }
 
-/// The private key in this file, and the algorithm that its kind is for.
-fn read(path: &Path) -> Result<(EncodingKey, Algorithm), KeyError> {
-    let text = fs::read(path).map_err(|problem| KeyError::File { path: path.to_owned(), done: "read", problem })?;
-    let text = Zeroizing::new(text);
-    if let Ok(key) = EncodingKey::from_ed_pem(&text) {
-        return Ok((key, Algorithm::EdDsa));
+impl PrivateKey {
+    /// The key in a file.
+    pub fn read(path: &Path) -> Result<Self, KeyError> {
+        let text = fs::read(path).map_err(|problem| KeyError::File { path: path.to_owned(), done: "read", problem })?;
+        let text = Zeroizing::new(text);
+        Self::parse(&text).ok_or_else(|| KeyError::Unreadable(path.to_owned()))
     }
-    if let Ok(key) = EncodingKey::from_ec_pem(&text) {
-        return Ok((key, Algorithm::Es256));
+
+    /// The key in a file, made now if the file is not there.
+    pub fn read_or_make(path: &Path, algorithm: Algorithm) -> Result<Self, KeyError> {
+        if !path.exists() {
+            write_once(path, make(algorithm)?.as_bytes())?;
+        }
+        let key = Self::read(path)?;
+        if key.algorithm != algorithm {
+            let found = key.algorithm;
+            return Err(KeyError::OtherAlgorithm { path: path.to_owned(), found, wanted: algorithm });
+        }
+        Ok(key)
     }
-    if let Ok(key) = EncodingKey::from_rsa_pem(&text) {
-        return Ok((key, Algorithm::Rs256));
+
+    /// From PKCS#8 PEM.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let found = |key, algorithm| Some(Self { key, algorithm });
+        if let Ok(key) = EncodingKey::from_ed_pem(text) {
+            return found(key, Algorithm::EdDsa);
+        }
+        if let Ok(key) = EncodingKey::from_ec_pem(text) {
+            return found(key, Algorithm::Es256);
+        }
+        EncodingKey::from_rsa_pem(text).ok().and_then(|key| found(key, Algorithm::Rs256))
     }
-    Err(KeyError::Unreadable(path.to_owned()))
+
+    /// A key's id is its thumbprint (RFC 7638): the same on every server that has the key.
+    pub fn id(&self) -> Result<String, KeyError> {
+        id_of(&self.public()?)
+    }
+
+    fn public(&self) -> Result<Jwk, KeyError> {
+        Jwk::from_encoding_key(&self.key, self.algorithm.jwa()).map_err(|_| KeyError::Making)
+    }
 }
 
-fn make(algorithm: Algorithm, path: &Path) -> Result<(), KeyError> {
+fn id_of(public: &Jwk) -> Result<String, KeyError> {
+    public.thumbprint(ThumbprintHash::SHA256).map_err(|_| KeyError::Making)
+}
+
+/// A new private key as PKCS#8 PEM.
+pub(super) fn make(algorithm: Algorithm) -> Result<Zeroizing<String>, KeyError> {
     let der = Zeroizing::new(new_key(algorithm).map_err(|_| KeyError::Making)?);
-    let text = Zeroizing::new(pem::encode(&pem::Pem::new("PRIVATE KEY", der.as_slice())));
-    write_once(path, text.as_bytes())
+    Ok(Zeroizing::new(pem::encode(&pem::Pem::new("PRIVATE KEY", der.as_slice()))))
 }
 
 /// Writes a secret's file, unless it is there.

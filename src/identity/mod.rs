@@ -22,6 +22,7 @@ mod rules;
 pub mod sessions;
 mod sign_in;
 mod sign_out;
+mod signing_keys;
 mod tokens;
 pub mod users;
 
@@ -42,6 +43,7 @@ pub use roles::{NewRole, RoleUpdate};
 pub use rules::{origin_is_visible, pms_config_of};
 pub use sign_in::{SignIn, SignedIn};
 pub use sign_out::{PasswordChange, SignOut};
+pub use signing_keys::{ListedKey, Rotation, new_signing_key};
 pub use tokens::IssuedTokens;
 pub use users::{Assignment, Import, Imported, Keep, NewUser, UserRecord, UserUpdate, Wrong};
 
@@ -63,8 +65,8 @@ pub struct Settings {
     pub issuer: String,
     pub audience: String,
     pub algorithm: Algorithm,
-    /// Made when it is not there.
-    pub signing_key_file: PathBuf,
+    /// Made when it is not there. None: the database holds the keys, for all servers.
+    pub signing_key_file: Option<PathBuf>,
     /// Keys whose tokens are still honoured.
     pub previous_key_files: Vec<PathBuf>,
     /// How long audit events are kept, by the month; None keeps them for good.
@@ -84,17 +86,19 @@ pub struct Identity {
     tokens: tokens::Tokens,
     used_sessions: sessions::UsedSessions,
     chain_keys: audit::chain::ChainKeys,
+    last_look: signing_keys::LastLook,
 }
 
 impl Identity {
-    /// Reads or makes the signing keys and starts the hashing workers.
+    /// Reads the keys that files hold (those in the database [`Identity::load_keys`] reads) and starts the hashing workers.
     pub fn new(database: Database, clock: Clock, settings: Settings) -> Result<Arc<Self>, KeyError> {
-        let keys = keys::Keys::load(settings.algorithm, &settings.signing_key_file, &settings.previous_key_files)?;
+        let keys = signing_keys::from_files(&settings)?;
         let tokens = tokens::Tokens::new(keys, settings.issuer.clone(), settings.audience.clone());
         let chain_keys = audit::chain::ChainKeys::load(&settings.audit_key_file, &settings.previous_audit_key_files)?;
         let hasher = passwords::Hasher::start(settings.hashing)?;
+        let last_look = signing_keys::LastLook::default();
         let used_sessions = sessions::UsedSessions::default();
-        Ok(Arc::new(Self { database, clock, settings, hasher, tokens, used_sessions, chain_keys }))
+        Ok(Arc::new(Self { database, clock, settings, hasher, tokens, used_sessions, chain_keys, last_look }))
     }
 
     pub fn database(&self) -> &Database {
@@ -106,7 +110,7 @@ impl Identity {
     }
 
     /// The public keys by which anyone can check an access token: a JWK set (RFC 7517).
-    pub fn public_keys(&self) -> &serde_json::Value {
-        self.tokens.public_keys()
+    pub fn public_keys(&self) -> serde_json::Value {
+        self.tokens.keys().public()
     }
 }

@@ -46,6 +46,7 @@ impl Identity {
     /// The next tokens of the session that this refresh token belongs to.
     pub async fn refresh(&self, caller: &Caller, refresh_token: &str) -> Result<SignedIn, Failure> {
         caller.end_reads().await;
+        self.look_for_key_of(refresh_token).await;
         let now = self.clock.now();
         let token = self.tokens.read_refresh_token(refresh_token, now).map_err(|_| invalid())?;
         let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;

@@ -4,16 +4,16 @@
 //! can read it, so it carries no name and no email address. A refresh token carries its session and its generation.
 //! Both are bound to a session: whether that still goes is the database's to say, not the token's.
 
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Header, Validation, decode, decode_header, encode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use uuid::Uuid;
 
-use super::keys::{Keys, VerifyingKey};
+use super::keys::Keys;
 use super::{Error, Result};
 use crate::store::access::SessionAccess;
 use crate::store::users::HotelScope;
@@ -92,18 +92,30 @@ pub(super) struct RefreshContent {
 }
 
 pub(super) struct Tokens {
-    keys: Keys,
+    keys: RwLock<Arc<Keys>>,
     issuer: String,
     audience: String,
 }
 
 impl Tokens {
     pub fn new(keys: Keys, issuer: String, audience: String) -> Self {
-        Self { keys, issuer, audience }
+        Self { keys: RwLock::new(Arc::new(keys)), issuer, audience }
     }
 
-    pub fn public_keys(&self) -> &Value {
-        &self.keys.public
+    /// The keys as they are now.
+    pub fn keys(&self) -> Arc<Keys> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn replace_keys(&self, keys: Keys) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+    }
+
+    /// Whether the key that this token names is one of ours; not whether it signed it.
+    pub fn knows_key_of(&self, token: &str) -> bool {
+        let Ok(header) = decode_header(token) else { return true };
+        let keys = self.keys();
+        header.kid.is_none_or(|id| keys.verifying.iter().any(|key| key.key_id == id))
     }
 
     /// Signs an access token of this session, valid from `now`.
@@ -149,10 +161,14 @@ impl Tokens {
     }
 
     fn sign<T: Serialize>(&self, kind: &str, claims: &T) -> Result<String> {
-        let mut header = Header::new(self.keys.algorithm.jwa());
+        let keys = self.keys();
+        let Some((key_id, signing)) = &keys.signing else {
+            return Err(Error::Internal("the signing keys have not been read".to_owned()));
+        };
+        let mut header = Header::new(signing.algorithm.jwa());
         header.typ = Some(kind.to_owned());
-        header.kid = Some(self.keys.signing_key_id.clone());
-        encode(&header, claims, &self.keys.signing)
+        header.kid = Some(key_id.clone());
+        encode(&header, claims, &signing.key)
             .map_err(|error| Error::Internal(format!("a token could not be signed: {error}")))
     }
 
@@ -177,7 +193,8 @@ impl Tokens {
         if header.typ.as_deref() != Some(kind) {
             return Err(InvalidToken);
         }
-        let key = self.key(header.kid.as_deref()).ok_or(InvalidToken)?;
+        let (keys, key_id) = (self.keys(), header.kid.ok_or(InvalidToken)?);
+        let key = keys.verifying.iter().find(|key| key.key_id == key_id).ok_or(InvalidToken)?;
         let mut validation = Validation::new(key.algorithm.jwa());
         validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
         validation.set_issuer(&[&self.issuer]);
@@ -186,11 +203,6 @@ impl Tokens {
         validation.validate_exp = false;
         validation.validate_nbf = false;
         decode(token, &key.key, &validation).map(|read| read.claims).map_err(|_| InvalidToken)
-    }
-
-    fn key(&self, key_id: Option<&str>) -> Option<&VerifyingKey> {
-        let key_id = key_id?;
-        self.keys.verifying.iter().find(|key| key.key_id == key_id)
     }
 }
 

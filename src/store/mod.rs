@@ -16,6 +16,7 @@ pub mod seeds;
 pub mod serving_role;
 pub mod sessions;
 pub mod sign_in_failures;
+pub mod signing_keys;
 mod transaction;
 pub mod users;
 

@@ -21,6 +21,7 @@ mod revocation;
 mod schema;
 mod sessions;
 mod sign_in;
+mod signing_keys;
 mod statements;
 mod support;
 mod tenants;

@@ -23,7 +23,7 @@ async fn anyone_can_check_an_access_token_by_the_published_keys() {
     {
         let mut setup = Setup::usual();
         setup.settings.algorithm = signing;
-        setup.settings.signing_key_file = cluster_folder().join(format!("keys/{algorithm:?}.pem"));
+        setup.settings.signing_key_file = Some(cluster_folder().join(format!("keys/{algorithm:?}.pem")));
         let app = TestApp::start_with(setup).await;
         let client = app.signed_in("manager@hotel1.com").await;
         let token = client.access_token.clone().expect("a token");
@@ -94,13 +94,13 @@ async fn more_than_a_hundred_hotels_stay_out_of_the_token() {
 async fn a_rotated_key_is_honoured_until_it_is_taken_away() {
     let file = |name: &str| cluster_folder().join(format!("keys/{name}.pem"));
     let mut setup = Setup::usual();
-    setup.settings.signing_key_file = file("rotation-old");
+    setup.settings.signing_key_file = Some(file("rotation-old"));
     let old = TestApp::start_with(setup).await;
     let client = old.admin().await;
 
     let start = async |previous: bool| {
         let mut setup = Setup::usual();
-        setup.settings.signing_key_file = file("rotation-new");
+        setup.settings.signing_key_file = Some(file("rotation-new"));
         setup.settings.previous_key_files = if previous { vec![file("rotation-old")] } else { vec![] };
         TestApp::start_on(old.database.clone(), setup).await
     };
@@ -120,7 +120,7 @@ async fn no_other_token_is_believed() {
     let app = TestApp::start().await;
     let client = app.admin().await;
     let token = client.access_token.clone().expect("a token");
-    let pem = std::fs::read(&Setup::usual().settings.signing_key_file).expect("the key");
+    let pem = std::fs::read(Setup::usual().settings.signing_key_file.expect("a file")).expect("the key");
     let ours = EncodingKey::from_ed_pem(&pem).expect("a key");
     let kid = decode_header(&token).expect("a header").kid;
     let claims = claims_of(&token);

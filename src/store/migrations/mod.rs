@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_mins(5);
 const OLDEST_SUPPORTED: u32 = 150_000;
 
 /// The tables of the migrations; the months of the audit trail are partitions of two of them.
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 17] = [
     "api_key_hotels",
     "api_keys",
     "audit_event_hotels",
@@ -35,6 +35,7 @@ const TABLES: [&str; 16] = [
     "roles",
     "seeds",
     "sign_in_failures",
+    "signing_keys",
     "user_hotels",
     "user_roles",
     "user_sessions",

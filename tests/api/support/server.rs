@@ -52,7 +52,7 @@ pub fn identity_settings(folder: &Path) -> Settings {
         issuer: "voicehive-identity".to_owned(),
         audience: "voicehive".to_owned(),
         algorithm: Algorithm::EdDsa,
-        signing_key_file: folder.join("keys").join("signing.pem"),
+        signing_key_file: Some(folder.join("keys").join("signing.pem")),
         previous_key_files: Vec::new(),
         audit_retention: None,
         audit_key_file: folder.join("keys").join("audit.key"),
@@ -125,6 +125,10 @@ impl TestApp {
             store = store.with_row_security_alone();
         }
         let identity = Identity::new(store, clock.clone(), setup.settings).expect("identity");
+        if let Err(error) = identity.load_keys().await {
+            // Servers on a database that is away begin like this too.
+            eprintln!("{error}");
+        }
         let app = App::new(identity.clone(), setup.options, Some(metrics_handle()));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");

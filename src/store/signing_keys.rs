@@ -1,0 +1,66 @@
+//! The keys that tokens are signed with, as all servers share them.
+
+use chrono::{DateTime, Utc};
+use zeroize::Zeroizing;
+
+use super::{Result, Transaction};
+
+/// A key as it is kept. The private half is a PKCS#8 PEM text.
+pub struct SigningKey {
+    pub id: String,
+    pub private_key: Zeroizing<String>,
+    pub created_at: DateTime<Utc>,
+    pub signs_from: DateTime<Utc>,
+    /// Set when another key takes over.
+    pub honoured_until: Option<DateTime<Utc>>,
+}
+
+/// Lets nobody else add keys until the transaction ends; reading goes on.
+pub async fn lock(transaction: &mut Transaction) -> Result<()> {
+    sqlx::query!("LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE").execute(transaction.statement()).await?;
+    Ok(())
+}
+
+/// The keys whose tokens are honoured now, those that will sign last first.
+pub async fn honoured(transaction: &mut Transaction, now: DateTime<Utc>) -> Result<Vec<SigningKey>> {
+    Ok(sqlx::query_as!(
+        SigningKey,
+        "SELECT id, private_key, created_at, signs_from, honoured_until FROM signing_keys
+          WHERE honoured_until IS NULL OR honoured_until > $1 ORDER BY signs_from DESC, id",
+        now
+    )
+    .fetch_all(transaction.statement())
+    .await?)
+}
+
+/// Adds a key that takes over from all others, which are honoured until then.
+pub async fn succeed(transaction: &mut Transaction, key: &SigningKey, others_until: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "UPDATE signing_keys SET honoured_until = $1 WHERE honoured_until IS NULL OR honoured_until > $1",
+        others_until
+    )
+    .execute(transaction.statement())
+    .await?;
+    // Keys that have not signed yet never will.
+    sqlx::query!("DELETE FROM signing_keys WHERE signs_from > $1", key.created_at)
+        .execute(transaction.statement())
+        .await?;
+    sqlx::query!(
+        "INSERT INTO signing_keys (id, private_key, created_at, signs_from) VALUES ($1, $2, $3, $4)",
+        key.id,
+        key.private_key.as_str(),
+        key.created_at,
+        key.signs_from
+    )
+    .execute(transaction.statement())
+    .await?;
+    Ok(())
+}
+
+/// Deletes keys whose every token has expired; how many.
+pub async fn forget(transaction: &mut Transaction, now: DateTime<Utc>) -> Result<u64> {
+    let done = sqlx::query!("DELETE FROM signing_keys WHERE honoured_until <= $1", now)
+        .execute(transaction.statement())
+        .await?;
+    Ok(done.rows_affected())
+}
