@@ -8,6 +8,7 @@ run:
 
 test: check
 	@scripts/install-postgresql
+	@scripts/install-promtool >/dev/null
 	cargo test --locked
 	@scripts/wait-for-tests-to-end
 	scripts/prepare-queries --check

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_graphql::{ErrorExtensions, Response, ServerError, Value};
 
 use crate::identity;
+use crate::telemetry::metrics;
 
 /// The codes of the contract that `extensions.code` holds.
 pub mod code {
@@ -81,6 +82,7 @@ impl From<Arc<identity::Error>> for GraphqlError {
 
 impl From<GraphqlError> for async_graphql::Error {
     fn from(error: GraphqlError) -> Self {
+        metrics::graphql_error(error.code);
         Self::new(error.message).extend_with(|_, extensions| {
             extensions.set("code", error.code);
             if let Some(argument) = &error.argument {
@@ -135,6 +137,7 @@ pub(super) fn settle(mut response: Response) -> Response {
         if extensions.get("code").is_none() {
             // Found by the library itself: a document that cannot be parsed, is not valid, or has wrong variables.
             extensions.set("code", code::BAD_USER_INPUT);
+            metrics::graphql_error(code::BAD_USER_INPUT);
         }
     }
     response

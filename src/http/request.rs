@@ -34,6 +34,7 @@ pub struct Statements(pub u64);
 /// Runs the request in a task of its own, so that it ends even if nobody waits for the answer any more.
 pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
+    let _running = metrics::RunningRequest::begin();
     let request_id = request_id(&request, &app);
     let client = client_of(&request, &app.options.trusted_proxies);
     let method = method_name(request.method());

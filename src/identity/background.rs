@@ -1,12 +1,12 @@
 //! Work that nobody waits for: writing down when sessions were last used, sweeping what is over, and sealing and keeping the
 //! audit trail.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use super::Identity;
-use crate::store::{self, sessions, sign_in_failures};
+use crate::store::{self, audit, sessions, sign_in_failures};
 use crate::telemetry::metrics;
 
 const TOUCH_EVERY: Duration = Duration::from_secs(15);
@@ -24,26 +24,16 @@ impl Identity {
         let mut look_for_keys = tokio::time::interval(LOOK_FOR_KEYS_EVERY);
         let mut keep_partitions = tokio::time::interval(KEEP_PARTITIONS_EVERY);
         loop {
-            let done = tokio::select! {
+            tokio::select! {
                 () = stop.cancelled() => break,
-                _ = touch.tick() => self.write_used_sessions().await,
-                _ = sweep.tick() => self.sweep().await.map(drop),
-                _ = seal.tick() => self.seal_audit_events().await.map(drop),
-                _ = look_for_keys.tick() => {
-                    if let Err(error) = self.load_keys().await {
-                        tracing::warn!(%error, "signing_keys_not_read");
-                    }
-                    Ok(())
-                }
-                _ = keep_partitions.tick() => self.keep_audit_partitions().await,
-            };
-            if let Err(error) = done {
-                tracing::warn!(%error, "background_work_failed");
+                _ = touch.tick() => run("write_used_sessions", self.write_used_sessions()).await,
+                _ = sweep.tick() => run("sweep", self.sweep()).await,
+                _ = seal.tick() => run("seal_audit_events", self.seal_audit_events()).await,
+                _ = look_for_keys.tick() => run("load_signing_keys", self.load_keys()).await,
+                _ = keep_partitions.tick() => run("keep_audit_partitions", self.keep_audit_partitions()).await,
             }
         }
-        if let Err(error) = self.write_used_sessions().await {
-            tracing::warn!(%error, "background_work_failed");
-        }
+        run("write_used_sessions", self.write_used_sessions()).await;
     }
 
     /// Ends what has expired, deletes what was kept long enough, and counts what is left; how many sessions
@@ -54,11 +44,22 @@ impl Identity {
         let (expired, deleted) = sessions::sweep(&mut transaction, now, now - self.settings.session_retention).await?;
         sign_in_failures::sweep(&mut transaction, now - self.settings.lockout.duration).await?;
         let active = sessions::count_active(&mut transaction, now).await?;
+        let unsealed = audit::chain::backlog(&mut transaction).await?;
         transaction.commit().await?;
-        metrics::sessions_active(active);
+        metrics::swept(active, unsealed);
         if expired + deleted > 0 {
             tracing::info!(expired, deleted, active, "user_sessions_swept");
         }
         Ok((expired, deleted))
+    }
+}
+
+/// Does a job, and tells how it went: the next time it is due it is tried again.
+async fn run<T, E: std::fmt::Display>(job: &'static str, work: impl Future<Output = Result<T, E>>) {
+    let began = Instant::now();
+    let done = work.await;
+    metrics::background_job(job, done.is_ok(), began.elapsed());
+    if let Err(error) = done {
+        tracing::warn!(job, %error, "background_work_failed");
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
@@ -65,6 +65,7 @@ enum Work {
 struct Job {
     password: Zeroizing<String>,
     work: Work,
+    asked_at: Instant,
     reply: oneshot::Sender<Result<Done, String>>,
 }
 
@@ -128,7 +129,7 @@ impl Hasher {
 
     async fn work(&self, password: &str, work: Work) -> Result<Done> {
         let (reply, answer) = oneshot::channel();
-        let job = Job { password: Zeroizing::new(password.to_owned()), work, reply };
+        let job = Job { password: Zeroizing::new(password.to_owned()), work, asked_at: Instant::now(), reply };
         metrics::hashing_queue(self.waiting.fetch_add(1, Ordering::Relaxed) + 1);
         if let Err(refused) = self.jobs.try_send(job) {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -164,10 +165,13 @@ impl Worker {
                     if job.reply.is_closed() {
                         continue;
                     }
-                    let done = match &job.work {
-                        Work::Hash => self.hash(&job.password).map(Done::Hashed),
-                        Work::Verify(hash) => self.verify(&job.password, hash).map(Done::Compared),
+                    let began = Instant::now();
+                    metrics::hashing_waited(began.duration_since(job.asked_at));
+                    let (name, done) = match &job.work {
+                        Work::Hash => ("hash", self.hash(&job.password).map(Done::Hashed)),
+                        Work::Verify(hash) => ("verify", self.verify(&job.password, hash).map(Done::Compared)),
                     };
+                    metrics::hashing_took(name, began.elapsed());
                     // Nobody waits any more: then nobody needs the answer.
                     let _ = job.reply.send(done);
                 }

@@ -14,6 +14,7 @@ use crate::store::access;
 use crate::store::sessions::{self, Ending, NextTokens, Rotation};
 use crate::store::users::changes;
 use crate::store::{Scope, Transaction};
+use crate::telemetry::metrics;
 
 /// How long the token before the current one is still answered.
 const ONE_STEP_BACK: Duration = Duration::from_secs(30);
@@ -45,6 +46,12 @@ fn presented(token: &RefreshToken, session: &Rotation, now: chrono::DateTime<chr
 impl Identity {
     /// The next tokens of the session that this refresh token belongs to.
     pub async fn refresh(&self, caller: &Caller, refresh_token: &str) -> Result<SignedIn, Failure> {
+        let outcome = self.try_refresh(caller, refresh_token).await;
+        metrics::refresh(if outcome.is_ok() { "success" } else { "failure" });
+        outcome
+    }
+
+    async fn try_refresh(&self, caller: &Caller, refresh_token: &str) -> Result<SignedIn, Failure> {
         caller.end_reads().await;
         self.look_for_key_of(refresh_token).await;
         let now = self.clock.now();
@@ -111,6 +118,7 @@ impl Identity {
             .with("current_generation", session.refresh_token_generation);
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
+        metrics::refresh("reused");
         tracing::warn!(session_id = %token.session_id, user_id = %session.user_id, "refresh_token_reused");
         Ok(())
     }

@@ -156,6 +156,7 @@ impl Identity {
         let user_id = account.map(|account| account.user_id.to_string());
         tracing::warn!(user_id, reason, ip_address = caller.client.ip_address, "user_authentication_failed");
         if locked_now {
+            metrics::lockout();
             tracing::warn!(user_id, "user_account_locked");
         }
         Ok(Refusal::invalid_credentials().into())

@@ -6,9 +6,12 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
+
+use crate::telemetry::metrics;
 
 /// The pool's connections, of which `kept` stay open when a rush is over.
 #[derive(Clone)]
@@ -24,7 +27,9 @@ impl Leases {
     }
 
     pub(super) async fn acquire(&self) -> sqlx::Result<Lease> {
+        let began = Instant::now();
         let connection = self.pool.acquire().await?;
+        metrics::database_pool_waited(began.elapsed());
         self.in_use.fetch_add(1, Ordering::Relaxed);
         Ok(Lease { connection, leases: self.clone() })
     }

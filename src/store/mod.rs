@@ -23,6 +23,8 @@ pub mod users;
 pub use pool::{Database, PoolFigures, PoolSettings};
 pub use transaction::{Reads, Scope, StatementCount, Transaction, Walls, Writes};
 
+use crate::telemetry::metrics;
+
 /// What the database said, sorted by what can be done about it. Texts go to the log, never to a client.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -78,7 +80,30 @@ impl From<sqlx::Error> for Error {
         if taken {
             return Self::Taken(error);
         }
+        metrics::database_error(kind_of(&error));
         if passing { Self::Unavailable(error) } else { Self::Refused(error) }
+    }
+}
+
+/// What went wrong, in a word for the metrics.
+fn kind_of(error: &sqlx::Error) -> &'static str {
+    let sqlx::Error::Database(database) = error else {
+        return match error {
+            sqlx::Error::PoolTimedOut => "pool_timeout",
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => "connection",
+            _ => "other",
+        };
+    };
+    match database.code().as_deref().unwrap_or_default() {
+        "40P01" => "deadlock",
+        "40001" => "serialization",
+        "55P03" => "lock_timeout",
+        "57014" => "statement_timeout",
+        "25P03" => "idle_transaction_timeout",
+        code if code.starts_with("57P") => "shutdown",
+        code if code.starts_with("08") => "connection",
+        code if code.starts_with("53") => "out_of_resources",
+        _ => "other",
     }
 }
 

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::lease::{Lease, Leases};
 use super::{Database, Error, Result};
+use crate::telemetry::metrics;
 
 /// How many SQL statements a request has run, its sign-in check and what opens and ends transactions left out.
 #[derive(Clone, Debug, Default)]
@@ -130,7 +131,10 @@ impl Transaction {
                 }
             }
         };
-        tokio::time::timeout(timeout, open).await.map_err(|_| Error::Unavailable(sqlx::Error::PoolTimedOut))?
+        tokio::time::timeout(timeout, open).await.unwrap_or_else(|_| {
+            metrics::database_pool_timed_out();
+            Err(sqlx::Error::PoolTimedOut.into())
+        })
     }
 
     /// What this transaction may see, for the clauses of the first wall.

@@ -2,62 +2,106 @@
 //!
 //! Labels hold words from fixed lists only, never anything a request brought along.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-const DATABASE_CONNECTIONS: &str = "voicehive_database_connections_total";
-const DATABASE_POOL: &str = "voicehive_database_pool_connections";
-const LOGIN_ATTEMPTS: &str = "voicehive_user_login_attempts_total";
-const SESSIONS_ACTIVE: &str = "voicehive_user_sessions_active";
+const BUILD_INFO: &str = "voicehive_build_info";
+const START_TIME: &str = "voicehive_start_time_seconds";
 const REQUESTS: &str = "voicehive_http_requests_total";
 const REQUEST_SECONDS: &str = "voicehive_http_request_duration_seconds";
+const REQUESTS_RUNNING: &str = "voicehive_http_requests_in_flight";
+const GRAPHQL_ERRORS: &str = "voicehive_graphql_errors_total";
 const STATEMENTS: &str = "voicehive_sql_statements_total";
+const LOGIN_ATTEMPTS: &str = "voicehive_user_login_attempts_total";
+const LOCKOUTS: &str = "voicehive_user_lockouts_total";
+const REFRESHES: &str = "voicehive_user_session_refreshes_total";
+const SESSIONS_ACTIVE: &str = "voicehive_user_sessions_active";
 const HASHING_QUEUE: &str = "voicehive_password_hashing_queue_length";
+const HASHING_WAIT: &str = "voicehive_password_hashing_wait_seconds";
+const HASHING_SECONDS: &str = "voicehive_password_hashing_duration_seconds";
+const DATABASE_CONNECTIONS: &str = "voicehive_database_connections_total";
+const DATABASE_POOL: &str = "voicehive_database_pool_connections";
+const DATABASE_OVERFLOW: &str = "voicehive_database_pool_overflow_connections";
+const DATABASE_POOL_WAIT: &str = "voicehive_database_pool_wait_seconds";
+const DATABASE_POOL_TIMEOUTS: &str = "voicehive_database_pool_timeouts_total";
+const DATABASE_ERRORS: &str = "voicehive_database_errors_total";
+const AUDIT_BACKLOG: &str = "voicehive_audit_unsealed_events";
+const JOB_SECONDS: &str = "voicehive_background_job_duration_seconds";
+const JOB_FAILURES: &str = "voicehive_background_job_failures_total";
+const JOB_LAST_SUCCESS: &str = "voicehive_background_job_last_success_timestamp_seconds";
+
+/// Seconds; of what should take milliseconds.
+const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+const LOGIN_RESULTS: [&str; 4] = ["success", "failure", "locked", "rate_limited"];
 
 /// Starts collecting, once in a process; the handle renders what was collected.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(
-            Matcher::Full(REQUEST_SECONDS.to_owned()),
-            &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0],
-        )?
-        .install_recorder()?;
-    describe_counter!(DATABASE_CONNECTIONS, "Connections opened to PostgreSQL since the server started.");
-    describe_gauge!(DATABASE_POOL, "Connections to PostgreSQL by state: checked_in, checked_out or overflow.");
-    describe_counter!(LOGIN_ATTEMPTS, "Sign-ins by result: success, failure, locked or rate_limited.");
-    describe_gauge!(SESSIONS_ACTIVE, "Sessions that have neither ended nor expired, as of the last sweep.");
+    let mut builder = PrometheusBuilder::new();
+    for name in [REQUEST_SECONDS, HASHING_WAIT, HASHING_SECONDS, DATABASE_POOL_WAIT, JOB_SECONDS] {
+        builder = builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), &BUCKETS)?;
+    }
+    let handle = builder.install_recorder()?;
+    describe_gauge!(BUILD_INFO, "1; the label tells the version that runs.");
+    describe_gauge!(START_TIME, "When the server started, in seconds since 1970.");
     describe_counter!(REQUESTS, "HTTP requests answered, by method, route and status.");
     describe_histogram!(REQUEST_SECONDS, "Seconds from a request's head to its answer's head, by method and route.");
+    describe_gauge!(REQUESTS_RUNNING, "HTTP requests that are being answered.");
+    describe_counter!(GRAPHQL_ERRORS, "Errors in GraphQL answers, by the contract's code.");
     describe_counter!(STATEMENTS, "SQL statements run for GraphQL requests, sign-in checks left out.");
+    describe_counter!(LOGIN_ATTEMPTS, "Sign-ins by result: success, failure, locked or rate_limited.");
+    describe_counter!(LOCKOUTS, "Accounts that failed sign-ins have locked.");
+    describe_counter!(REFRESHES, "Refreshes by result: success, failure, or reused for a token that was used before.");
+    describe_gauge!(SESSIONS_ACTIVE, "Sessions that have neither ended nor expired, as of the last sweep.");
     describe_gauge!(HASHING_QUEUE, "Passwords waiting for a hashing worker.");
-    for result in ["success", "failure", "locked", "rate_limited"] {
+    describe_histogram!(HASHING_WAIT, "Seconds that a password waited for a hashing worker.");
+    describe_histogram!(HASHING_SECONDS, "Seconds that a worker took for a password, by work: hash or verify.");
+    describe_counter!(DATABASE_CONNECTIONS, "Connections opened to PostgreSQL since the server started.");
+    describe_gauge!(DATABASE_POOL, "Open connections to PostgreSQL by state: checked_in or checked_out.");
+    describe_gauge!(DATABASE_OVERFLOW, "Open connections beyond the pool's size.");
+    describe_histogram!(DATABASE_POOL_WAIT, "Seconds that a transaction waited for a connection.");
+    describe_counter!(DATABASE_POOL_TIMEOUTS, "Transactions that got no connection in time.");
+    describe_counter!(DATABASE_ERRORS, "Statements that PostgreSQL or the way to it failed, by kind.");
+    describe_gauge!(AUDIT_BACKLOG, "Audit events that await their seal, at most 100000, as of the last sweep.");
+    describe_histogram!(JOB_SECONDS, "Seconds that a background job took, by task.");
+    describe_counter!(JOB_FAILURES, "Background jobs that failed, by task.");
+    describe_gauge!(JOB_LAST_SUCCESS, "When a background job last succeeded, in seconds since 1970, by task.");
+    gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1);
+    gauge!(START_TIME).set(seconds_since_1970());
+    for result in LOGIN_RESULTS {
         counter!(LOGIN_ATTEMPTS, "result" => result).absolute(0);
     }
-    counter!(DATABASE_CONNECTIONS).absolute(0);
-    gauge!(SESSIONS_ACTIVE).set(0);
+    for result in ["success", "failure", "reused"] {
+        counter!(REFRESHES, "result" => result).absolute(0);
+    }
+    for name in [LOCKOUTS, DATABASE_CONNECTIONS, DATABASE_POOL_TIMEOUTS] {
+        counter!(name).absolute(0);
+    }
+    for name in [SESSIONS_ACTIVE, HASHING_QUEUE, AUDIT_BACKLOG] {
+        gauge!(name).set(0);
+    }
     Ok(handle)
 }
 
-pub fn database_connection_opened() {
-    counter!(DATABASE_CONNECTIONS).increment(1);
+fn seconds_since_1970() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-pub fn database_pool(checked_in: u32, checked_out: u32, overflow: u32) {
-    for (state, connections) in [("checked_in", checked_in), ("checked_out", checked_out), ("overflow", overflow)] {
-        gauge!(DATABASE_POOL, "state" => state).set(connections);
+/// Counts a request as being answered until it is dropped.
+pub struct RunningRequest(());
+
+impl RunningRequest {
+    pub fn begin() -> Self {
+        gauge!(REQUESTS_RUNNING).increment(1);
+        Self(())
     }
 }
 
-/// `result` is one of success, failure, locked, `rate_limited`.
-pub fn login_attempt(result: &'static str) {
-    counter!(LOGIN_ATTEMPTS, "result" => result).increment(1);
-}
-
-pub fn sessions_active(sessions: i64) {
-    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; sessions stay far below 2^53")]
-    gauge!(SESSIONS_ACTIVE).set(sessions as f64);
+impl Drop for RunningRequest {
+    fn drop(&mut self) {
+        gauge!(REQUESTS_RUNNING).decrement(1);
+    }
 }
 
 /// `route` is the router's own pattern, never the path that was asked for.
@@ -67,11 +111,81 @@ pub fn request(method: &'static str, route: &str, status: u16, took: Duration) {
     histogram!(REQUEST_SECONDS, "method" => method, "route" => route).record(took);
 }
 
+/// `code` is one of the contract's.
+pub fn graphql_error(code: &'static str) {
+    counter!(GRAPHQL_ERRORS, "code" => code).increment(1);
+}
+
 pub fn sql_statements(statements: u64) {
     counter!(STATEMENTS).increment(statements);
+}
+
+/// `result` is one of success, failure, locked, `rate_limited`.
+pub fn login_attempt(result: &'static str) {
+    counter!(LOGIN_ATTEMPTS, "result" => result).increment(1);
+}
+
+pub fn lockout() {
+    counter!(LOCKOUTS).increment(1);
+}
+
+/// `result` is one of success, failure, reused.
+pub fn refresh(result: &'static str) {
+    counter!(REFRESHES, "result" => result).increment(1);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; sessions and events stay far below 2^53")]
+pub fn swept(sessions_active: i64, unsealed_events: i64) {
+    gauge!(SESSIONS_ACTIVE).set(sessions_active as f64);
+    gauge!(AUDIT_BACKLOG).set(unsealed_events as f64);
 }
 
 pub fn hashing_queue(waiting: usize) {
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; the queue is a few hundred long at most")]
     gauge!(HASHING_QUEUE).set(waiting as f64);
+}
+
+pub fn hashing_waited(wait: Duration) {
+    histogram!(HASHING_WAIT).record(wait);
+}
+
+/// `work` is hash or verify.
+pub fn hashing_took(work: &'static str, took: Duration) {
+    histogram!(HASHING_SECONDS, "work" => work).record(took);
+}
+
+pub fn database_connection_opened() {
+    counter!(DATABASE_CONNECTIONS).increment(1);
+}
+
+pub fn database_pool(checked_in: u32, checked_out: u32, overflow: u32) {
+    for (state, connections) in [("checked_in", checked_in), ("checked_out", checked_out)] {
+        gauge!(DATABASE_POOL, "state" => state).set(connections);
+    }
+    gauge!(DATABASE_OVERFLOW).set(overflow);
+}
+
+pub fn database_pool_waited(wait: Duration) {
+    histogram!(DATABASE_POOL_WAIT).record(wait);
+}
+
+pub fn database_pool_timed_out() {
+    counter!(DATABASE_POOL_TIMEOUTS).increment(1);
+}
+
+/// `kind` is a word of the store's own.
+pub fn database_error(kind: &'static str) {
+    counter!(DATABASE_ERRORS, "kind" => kind).increment(1);
+}
+
+/// `job` is the name of a background job.
+pub fn background_job(job: &'static str, succeeded: bool, took: Duration) {
+    histogram!(JOB_SECONDS, "task" => job).record(took);
+    let failures = counter!(JOB_FAILURES, "task" => job);
+    if succeeded {
+        failures.increment(0);
+        gauge!(JOB_LAST_SUCCESS, "task" => job).set(seconds_since_1970());
+    } else {
+        failures.increment(1);
+    }
 }

@@ -12,6 +12,7 @@ mod hotels_and_roles;
 mod isolation;
 mod legacy;
 mod lockout;
+mod monitoring;
 mod operator;
 mod passwords;
 mod processes;

@@ -246,3 +246,12 @@ pub async fn strays(transaction: &mut Transaction, limit: i64) -> Result<Vec<Uui
     .fetch_all(transaction.statement())
     .await?)
 }
+
+/// How many events await their seal; counted up to 100,000.
+pub async fn backlog(transaction: &mut Transaction) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT count(*) AS "events!" FROM (SELECT FROM audit_events_unsealed LIMIT 100000) waiting"#
+    )
+    .fetch_one(transaction.statement())
+    .await?)
+}

@@ -1,0 +1,108 @@
+//! Metrics, alert rules and the dashboard, by the real checker of Prometheus.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+use super::support::{TestApp, cluster_folder};
+
+/// Runs promtool in this folder of the project, with this on its standard input.
+fn promtool(folder: &str, arguments: &[&str], input: &str) -> Output {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tool = Command::new(root.join("scripts/install-promtool")).output().expect("runs");
+    assert!(tool.status.success(), "{tool:?}");
+    let tool = String::from_utf8(tool.stdout).expect("a path");
+    let mut process = Command::new(tool.trim())
+        .args(arguments)
+        .current_dir(root.join(folder))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    process.stdin.take().expect("its input").write_all(input.as_bytes()).expect("reads");
+    process.wait_with_output().expect("ends")
+}
+
+/// The text of /metrics after every kind of thing has happened.
+async fn metrics() -> String {
+    let app = TestApp::start().await;
+    let client = app.anonymous();
+    client.try_sign_in("manager@hotel1.com", "wrong").await;
+    let admin = app.admin().await.refresh().await;
+    admin.query("{ users { totalCount } }").await;
+    client.query("{ users { totalCount } }").await;
+    let stop = tokio_util::sync::CancellationToken::new();
+    stop.cancel();
+    app.identity.work_in_background(stop).await;
+    app.identity.sweep().await.expect("swept");
+    drop(app.identity.database().background().await.expect("a transaction"));
+    let divide = sqlx::query("SELECT 1 / 0").execute(&app.database.superuser).await;
+    let _ = voicehive_identity::store::Error::from(divide.expect_err("an error"));
+    client.get("/metrics").await.body.as_str().expect("text").to_owned()
+}
+
+/// Names of our metrics in a text, as they are declared: without what a histogram adds.
+fn names(text: &str) -> BTreeSet<String> {
+    let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+    let named = words.filter(|word| word.starts_with("voicehive_") && word.len() > "voicehive_".len());
+    named.map(|word| word.trim_end_matches("_bucket").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn metrics_are_well_formed_and_all_there() {
+    let text = metrics().await;
+    let checked = promtool(".", &["check", "metrics"], &text);
+    assert!(checked.status.success() && checked.stderr.is_empty(), "{checked:?}");
+    let declared: BTreeSet<String> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next().map(str::to_owned)).collect();
+    for file in ["deploy/prometheus/alerts.yaml", "deploy/grafana/voicehive.json", "docs/operations.md"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let named = names(&std::fs::read_to_string(path).expect("a file"));
+        let unknown: Vec<_> = named.difference(&declared).filter(|name| *name != "voicehive_app").collect();
+        assert!(unknown.is_empty(), "{file} names what /metrics does not have: {unknown:?}");
+    }
+    let dashboard =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/grafana/voicehive.json"));
+    let shown = names(&dashboard.expect("a file"));
+    let hidden: Vec<_> = declared.difference(&shown).collect();
+    assert!(hidden.is_empty(), "the dashboard shows nothing of {hidden:?}");
+}
+
+#[test]
+fn alert_rules_do_what_they_say() {
+    for arguments in [["check", "rules", "alerts.yaml"], ["test", "rules", "alerts.test.yaml"]] {
+        let done = promtool("deploy/prometheus", &arguments, "");
+        assert!(done.status.success(), "{done:?}");
+    }
+    let config = promtool("deploy/prometheus", &["check", "config", "prometheus.yaml"], "");
+    assert!(config.status.success(), "{config:?}");
+}
+
+#[test]
+fn every_panel_asks_what_prometheus_can_answer() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/grafana/voicehive.json");
+    let dashboard: Value = serde_json::from_str(&std::fs::read_to_string(path).expect("a file")).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let ids: BTreeSet<_> = panels.iter().map(|panel| panel["id"].as_u64()).collect();
+    assert_eq!(ids.len(), panels.len());
+    let rules: Vec<Value> = panels
+        .iter()
+        .flat_map(|panel| panel["targets"].as_array().expect("targets"))
+        .enumerate()
+        .map(|(number, target)| {
+            let expression = target["expr"].as_str().expect("an expression");
+            let expression = expression.replace("$__rate_interval", "5m").replace("$instance", ".*");
+            json!({ "record": format!("panel:{number}"), "expr": expression })
+        })
+        .collect();
+    assert!(rules.len() > 20);
+    let rules = json!({ "groups": [{ "name": "panels", "rules": rules }] }).to_string();
+    let file = cluster_folder().join("panels.yaml");
+    std::fs::write(&file, rules).expect("written");
+    let checked = promtool(".", &["check", "rules", file.to_str().expect("a path")], "");
+    assert!(checked.status.success(), "{checked:?}");
+}
