@@ -29,15 +29,15 @@ pub fn external_database(config: &Config) -> anyhow::Result<Option<PgConnectOpti
         let options = PgConnectOptions::from_str(url.expose()).map_err(|_| {
             anyhow::anyhow!("DATABASE_URL cannot be read; it looks like postgres://user:password@host:5432/database")
         })?;
-        return Ok(Some(options));
+        return Ok(Some(with_certificates(database, options)?));
     }
-    Ok(database.host.as_ref().map(|host| from_parts(database, host)))
+    database.host.as_ref().map(|host| with_certificates(database, from_parts(database, host))).transpose()
 }
 
 /// The database that is reached like this, as it is configured.
 pub fn database(config: &Config, options: PgConnectOptions) -> Database {
     let settings = &config.database;
-    let database = Database::new(with_certificates(settings, options), pool_settings(config));
+    let database = Database::new(options, pool_settings(config));
     match &settings.migration_username {
         Some(owner) if config.is_external() => {
             database.owned_by(owner, settings.migration_password.as_ref().map(Secret::expose))
@@ -47,17 +47,23 @@ pub fn database(config: &Config, options: PgConnectOptions) -> Database {
 }
 
 /// The files are also for a database that is given by its URL.
-fn with_certificates(settings: &DatabaseConfig, mut options: PgConnectOptions) -> PgConnectOptions {
+fn with_certificates(settings: &DatabaseConfig, mut options: PgConnectOptions) -> anyhow::Result<PgConnectOptions> {
+    let readable = |key: &str, file: &PathBuf| {
+        std::fs::File::open(file).with_context(|| format!("database.{key}: {} cannot be read", file.display()))
+    };
     if let Some(file) = &settings.ssl_root_certificate {
+        readable("ssl_root_certificate", file)?;
         options = options.ssl_root_cert(file);
     }
     if let Some(file) = &settings.ssl_certificate {
+        readable("ssl_certificate", file)?;
         options = options.ssl_client_cert(file);
     }
     if let Some(file) = &settings.ssl_key {
+        readable("ssl_key", file)?;
         options = options.ssl_client_key(file);
     }
-    options
+    Ok(options)
 }
 
 fn from_parts(database: &DatabaseConfig, host: &str) -> PgConnectOptions {

@@ -4,8 +4,10 @@
 mod administrators;
 mod audit;
 mod audit_proof;
+mod backups;
 mod database;
 mod database_commands;
+mod deploy;
 mod examples;
 mod health;
 mod hotels_and_roles;
@@ -26,6 +28,7 @@ mod signing_keys;
 mod statements;
 mod support;
 mod tenants;
+mod tls;
 mod tokens;
 mod transport;
 mod user_files;
