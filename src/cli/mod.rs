@@ -12,6 +12,7 @@ mod users;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -103,14 +104,24 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// How long the last traces may take to be sent.
+const TRACES_TIMEOUT: Duration = Duration::from_secs(5);
+
 fn with_runtime<F>(command: impl FnOnce(Config) -> F) -> anyhow::Result<ExitCode>
 where
     F: Future<Output = anyhow::Result<ExitCode>>,
 {
     let config = Config::load()?;
-    crate::telemetry::logs::install(config.log.format, &config.log.level)?;
+    let endpoint = config.traces.otlp_endpoint.as_deref();
+    let traces = crate::telemetry::logs::install(config.log.format, &config.log.level, endpoint)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(command(config))
+    let done = runtime.block_on(command(config));
+    if let Some(traces) = traces
+        && let Err(error) = traces.shutdown_with_timeout(TRACES_TIMEOUT)
+    {
+        tracing::warn!(%error, "traces_lost");
+    }
+    done
 }
 
 /// An error and its causes as one line; a cause that the error already tells is not told again.

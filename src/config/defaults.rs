@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     AuditConfig, AuthConfig, BootstrapConfig, Config, DatabaseConfig, Environment, GraphqlConfig, HashingConfig,
-    HttpConfig, JwtAlgorithm, JwtConfig, LimitsConfig, LockoutConfig, LogConfig, LogFormat, SslMode,
+    HttpConfig, JwtAlgorithm, JwtConfig, LimitsConfig, LockoutConfig, LogConfig, LogFormat, SslMode, TracesConfig,
 };
 
 impl Default for Config {
@@ -21,6 +21,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             audit: AuditConfig::default(),
             log: LogConfig::default(),
+            traces: TracesConfig::default(),
             bootstrap: BootstrapConfig::default(),
         }
     }

@@ -54,6 +54,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// Logging.
     pub log: LogConfig,
+    /// Traces.
+    pub traces: TracesConfig,
     /// Who exists at the first start.
     pub bootstrap: BootstrapConfig,
 }
@@ -288,6 +290,14 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// What is logged, as in `RUST_LOG`: a level, or `target=level` pairs. Default info.
     pub level: String,
+}
+
+/// Traces of requests and statements.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TracesConfig {
+    /// Where they are sent by OTLP over HTTP. Default: nowhere.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// The form of a log line.

@@ -155,6 +155,7 @@ fn every_key_has_a_variable() {
         ("VOICEHIVE_AUDIT__PREVIOUS_KEY_FILES", "b.key", r#"previous_key_files: ["b.key"]"#),
         ("VOICEHIVE_LOG__FORMAT", "json", "format: Json"),
         ("VOICEHIVE_LOG__LEVEL", "info,sqlx=warn", r#"level: "info,sqlx=warn""#),
+        ("VOICEHIVE_TRACES__OTLP_ENDPOINT", "http://h", r#"otlp_endpoint: Some("http://h")"#),
         ("VOICEHIVE_BOOTSTRAP__DEMO_USERS", "true", "demo_users: Some(true)"),
     ];
     // The same of those that come in pairs.
@@ -213,7 +214,7 @@ fn bytes_that_are_no_text_are_refused_in_our_variables_only() {
 fn unknown_keys_are_refused_at_every_level() {
     let (mut keys, mut sections) = (BTreeSet::new(), BTreeSet::new());
     known("", &mut keys, &mut sections);
-    assert_eq!(sections.len(), 13, "{sections:?}");
+    assert_eq!(sections.len(), 14, "{sections:?}");
     for section in &sections {
         let path: Vec<&str> = section.split('.').filter(|name| !name.is_empty()).chain(["nope"]).collect();
         let key = path.join(".");

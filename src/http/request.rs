@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tracing::Instrument;
+use tracing::field::Empty;
 use uuid::Uuid;
 
 use super::App;
@@ -39,7 +40,10 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
     let client = client_of(&request, &app.options.trusted_proxies);
     let method = method_name(request.method());
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!("request", request_id, method, route, user_id = tracing::field::Empty);
+    // Who calls us may be in the middle of a trace (W3C Trace Context).
+    let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    let traceparent = traceparent.filter(is_traceparent);
+    let span = tracing::info_span!("request", request_id, method, route, traceparent, user_id = Empty, status = Empty);
     request.extensions_mut().insert(About { request_id: request_id.clone(), client });
 
     let running = tokio::spawn(next.run(request).instrument(span.clone()));
@@ -50,13 +54,14 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
     });
 
     let status = response.status().as_u16();
+    span.record("status", status);
     let took = began.elapsed();
     let statements = response.extensions().get::<Statements>().map_or(0, |statements| statements.0);
     metrics::request(method, &route, status, took);
     metrics::sql_statements(statements);
     span.in_scope(|| {
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(status, duration_ms, sql_statements = statements, "request_completed");
+        tracing::info!(duration_ms, sql_statements = statements, "request_completed");
     });
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -74,6 +79,11 @@ fn request_id(request: &Request, app: &App) -> String {
         (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
     };
     given.filter(fits).map_or_else(|| app.identity.clock().new_id().as_simple().to_string(), str::to_owned)
+}
+
+/// Version, trace, parent and flags in hexadecimal: nothing else goes into a log.
+fn is_traceparent(value: &&str) -> bool {
+    value.len() == 55 && value.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 /// A method for a label: clients can invent methods, and each would be a time series.

@@ -144,6 +144,12 @@ impl Database {
         Ok(PgConnection::connect_with(&self.pool.connect_options()).await?)
     }
 
+    /// Connects as the role that serves, and asks something.
+    pub async fn connect_once(&self) -> Result<()> {
+        let ask = async { Ok(self.serving_connection().await?.ping().await?) };
+        tokio::time::timeout(self.settings.timeout, ask).await.map_err(|_| sqlx::Error::PoolTimedOut)?
+    }
+
     /// The name of the database.
     pub fn name(&self) -> &str {
         self.owner.get_database().unwrap_or_else(|| self.owner.get_username())

@@ -6,9 +6,12 @@
 use std::fmt::{self, Debug};
 use std::io::IsTerminal;
 
+use opentelemetry_otlp::ExporterBuildError;
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber, span};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -16,24 +19,32 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Registry};
 
+use super::traces::{self, Traces};
 use crate::config::LogFormat;
 
-/// Sends the logs of this process to standard error. `level` is a filter in the form of `RUST_LOG`.
-pub fn install(format: LogFormat, level: &str) -> Result<(), InstallError> {
+/// Sends the logs of this process to standard error, and its traces to an OTLP endpoint where one is given; what sends them
+/// is to be shut down at the end. `level` is a filter in the form of `RUST_LOG`. To be called outside of a runtime.
+pub fn install(
+    format: LogFormat,
+    level: &str,
+    otlp_endpoint: Option<&str>,
+) -> Result<Option<SdkTracerProvider>, InstallError> {
     let filter = EnvFilter::try_new(level).map_err(|error| InstallError::Level(error.to_string()))?;
     let json = match format {
         LogFormat::Auto => !std::io::stderr().is_terminal(),
         LogFormat::Json => true,
         LogFormat::Pretty => false,
     };
-    let registry = Registry::default().with(filter);
-    if json {
-        let lines = tracing_subscriber::fmt::layer().event_format(JsonLines).with_writer(std::io::stderr);
-        registry.with(SpanFields).with(lines).try_init()?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = if json {
+        SpanFields.and_then(lines.event_format(JsonLines)).boxed()
     } else {
-        registry.with(tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr)).try_init()?;
-    }
-    Ok(())
+        lines.with_target(false).boxed()
+    };
+    let provider = otlp_endpoint.map(traces::provider).transpose()?;
+    let traces = provider.as_ref().map(|provider| Traces::new(provider).with_filter(filter_fn(Traces::wants)));
+    Registry::default().with(lines.with_filter(filter)).with(traces).try_init()?;
+    Ok(provider)
 }
 
 /// Why logging could not be set up.
@@ -41,6 +52,8 @@ pub fn install(format: LogFormat, level: &str) -> Result<(), InstallError> {
 pub enum InstallError {
     #[error("log.level: {0}; give a level (error, warn, info, debug, trace) or target=level pairs")]
     Level(String),
+    #[error("traces.otlp_endpoint: {0}; it looks like http://127.0.0.1:4318")]
+    Endpoint(#[from] ExporterBuildError),
     #[error("logging is already set up: {0}")]
     Twice(#[from] TryInitError),
 }

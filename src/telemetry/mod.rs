@@ -1,4 +1,5 @@
-//! Logs and metrics. Ground floor: anyone may log or count, and nothing here knows what for.
+//! Logs, metrics and traces. Ground floor: anyone may log or count, and nothing here knows what for.
 
 pub mod logs;
 pub mod metrics;
+mod traces;

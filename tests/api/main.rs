@@ -30,6 +30,7 @@ mod support;
 mod tenants;
 mod tls;
 mod tokens;
+mod traces;
 mod transport;
 mod user_files;
 mod users;

@@ -209,7 +209,7 @@ async fn connections_are_encrypted_and_certificates_checked_as_configured() {
     // Migrations take a role that may make tables; what fails leaves nothing behind.
     let init = ["database", "init", "--json"];
     let refused = one_line(&server.voicehive(&init, &[]).output().expect("runs"));
-    assert!(refused.contains("database.migration_username"), "{refused}");
+    assert!(refused.contains("must own the database's schema"), "{refused}");
     let owner =
         [("VOICEHIVE_DATABASE__MIGRATION_USERNAME", "owner"), ("VOICEHIVE_DATABASE__MIGRATION_PASSWORD", "owner pass")];
     let status = server.voicehive(&["database", "status", "--json"], &owner).output().expect("runs");
