@@ -244,7 +244,8 @@ impl Identity {
         let refresh = RefreshContent { jti: session.refresh_token_jti, generation: 0, issued_at: now };
         let signed_in = self.signed_in(access, session.access_token_jti, &refresh, now)?;
         transaction.commit().await?;
-        tracing::info!(user_id = %account.user_id, session_id = %session.id, "user_authenticated");
+        let SessionAccess { email, roles, .. } = &signed_in.principal.access;
+        tracing::info!(user_id = %account.user_id, email, ?roles, session_id = %session.id, "user_authenticated");
         if signed_in.principal.access.must_change_password {
             tracing::warn!(user_id = %account.user_id, "user_must_change_password");
         }

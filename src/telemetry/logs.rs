@@ -127,6 +127,9 @@ impl Visit for JsonFields {
         self.0.insert(field.name().into(), value.into());
     }
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.insert(field.name().into(), format!("{value:?}").into());
+        let text = format!("{value:?}");
+        // A list of words reads like JSON, and becomes it.
+        let list = text.starts_with('[').then(|| serde_json::from_str::<Vec<String>>(&text).ok()).flatten();
+        self.0.insert(field.name().into(), list.map_or_else(|| text.into(), Value::from));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::json;
 use sqlx::postgres::PgConnection;
@@ -92,6 +93,34 @@ async fn the_database_itself_is_made_where_it_is_asked_for() {
     assert_eq!((&made["created"], &made["users"]), (&json!(true), &json!(0)));
     let again = told_json(voicehive(&options, &["database", "init", "--create-db", "--json"]));
     assert_eq!((&again["created"], &again["users"]), (&json!(false), &json!(3)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_init_that_was_killed_is_ended_by_running_it_again() {
+    let clean = TestDatabase::create_empty().await;
+    let options = clean.options.clone().username("postgres");
+    let mut half_way = 0;
+    for round in 0..10_u64 {
+        let name = format!("{}_killed_{round}", clean.options.get_database().expect("a name"));
+        let options = options.clone().database(&name);
+        let init = || {
+            let mut command = voicehive(&options, &["database", "init", "--create-db", "--json"]);
+            command.env("VOICEHIVE_DATABASE__ALLOW_SUPERUSER", "true");
+            command
+        };
+        let mut process = init().stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+        // At another point of its way each time.
+        tokio::time::sleep(Duration::from_millis(20 + 25 * round)).await;
+        let id = process.id().to_string();
+        let signal = if round % 2 == 0 { "-KILL" } else { "-INT" };
+        let sent = Command::new("kill").args([signal, &id]).status().expect("sent").success();
+        half_way += u32::from(sent && !process.wait().expect("ends").success());
+        let done = told_json(init());
+        assert_eq!((&done["users"], &done["roles"], &done["hotels"]), (&json!(3), &json!(4), &json!(1)), "{signal}");
+        let status = told_json(voicehive(&options, &["database", "status", "--json"]));
+        assert_eq!((&status["drift"], &status["pending"]), (&json!([]), &json!([])));
+    }
+    assert!(half_way > 0, "some were killed before they ended");
 }
 
 #[tokio::test]

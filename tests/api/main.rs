@@ -9,6 +9,7 @@ mod database;
 mod database_commands;
 mod deploy;
 mod examples;
+mod guide;
 mod health;
 mod hotels_and_roles;
 mod isolation;
