@@ -3,10 +3,10 @@
 use std::process::Command;
 
 use serde_json::json;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
-use super::support::{TestApp, told, told_json, voicehive};
+use super::support::{ExternalServer, TestApp, cluster_folder, eventually, told, told_json, voicehive};
 
 /// A program of PostgreSQL on the test's cluster.
 fn postgresql(program: &str) -> Command {
@@ -33,7 +33,7 @@ async fn a_dump_is_restored_whole() {
             .env("PGUSER", options.get_username());
     };
     let name = options.get_database().expect("a name");
-    let dump = super::support::cluster_folder().join(format!("{name}.dump"));
+    let dump = cluster_folder().join(format!("{name}.dump"));
     let mut dumping = postgresql("pg_dump");
     reach(&mut dumping);
     dumping
@@ -61,4 +61,38 @@ async fn a_dump_is_restored_whole() {
     let export = |options| told(voicehive(options, &["users", "export"]));
     assert_eq!(export(&options), export(&app.database.options));
     assert!(export(&options).contains("zoe@hotel1.com"));
+}
+
+#[tokio::test]
+async fn a_base_backup_is_started_whole() {
+    let server = ExternalServer::start().await;
+    let owner =
+        [("VOICEHIVE_DATABASE__MIGRATION_USERNAME", "owner"), ("VOICEHIVE_DATABASE__MIGRATION_PASSWORD", "owner pass")];
+    assert_eq!(told_json(server.voicehive(&["database", "init", "--json"], &owner))["users"], 3);
+    // By the account that runs the server, as its files are that account's.
+    let script = r#"
+        set -eu
+        cd "$1"
+        # Not the distribution's wrapper, which lacks pg_ctl beside it.
+        initdb=$(command -v initdb || ls /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)
+        binaries=$(dirname "$(readlink -f "$initdb")")
+        run() { "$@"; }
+        if [ "$(id -u)" = 0 ]; then run() { setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; }; fi
+        run "$binaries/pg_basebackup" --host="$1" --port="$2" --username=postgres --pgdata="$1/base" \
+            --wal-method=stream --checkpoint=fast
+        run "$binaries/pg_ctl" -D base -w -l "$1/base.log" -o "-c port=$2 -c listen_addresses= -c unix_socket_directories=$1/base" start \
+            >/dev/null"#;
+    let port = server.port.to_string();
+    let folder = server.folder.to_str().expect("a path");
+    let done = Command::new("sh").args(["-c", script, "backup", folder, &port]).output().expect("runs");
+    assert!(done.status.success(), "{done:?}");
+    let base = PgConnectOptions::new_without_pgpass().socket(server.folder.join("base")).port(server.port);
+    let base = base.username("owner").database("voicehive");
+    assert_eq!(told(voicehive(&base, &["users", "count"])).trim(), "3");
+    let status = told_json(voicehive(&base, &["database", "status", "--json"]));
+    assert_eq!((&status["drift"], &status["pending"]), (&json!([]), &json!([])));
+    let pid = std::fs::read_to_string(server.folder.join("base/postmaster.pid")).expect("it runs");
+    let pid = pid.lines().next().expect("its id").to_owned();
+    assert!(Command::new("kill").args(["-QUIT", &pid]).status().expect("sent").success());
+    eventually("it stopped", async || !server.folder.join("base/postmaster.pid").exists()).await;
 }

@@ -3,6 +3,7 @@
 
 mod client;
 mod command;
+mod external;
 mod postgres;
 mod proxy;
 mod server;
@@ -10,6 +11,7 @@ mod world;
 
 pub use client::{Answer, Client};
 pub use command::{one_line, run_with_input, told, told_json, voicehive};
+pub use external::ExternalServer;
 pub use postgres::{TestDatabase, cluster_folder, connect_as};
 pub use proxy::Proxy;
 pub use server::{Setup, TestApp};
