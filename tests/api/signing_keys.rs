@@ -84,6 +84,18 @@ async fn a_key_that_another_server_has_just_made_is_looked_for() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_overtaken_never_signs() {
+    let app = TestApp::start_with(shared()).await;
+    let options = &app.database.options;
+    let overtaken = told_json(voicehive(options, &["keys", "rotate", "--json"]))["key_id"].clone();
+    let next = told_json(voicehive(options, &["keys", "rotate", "--now", "--json"]))["key_id"].clone();
+    app.clock.advance(Duration::from_secs(601));
+    app.identity.load_keys().await.expect("read");
+    assert_eq!(key_id(&app.admin().await), next);
+    assert!(!published(&app).await.contains(&overtaken));
+}
+
+#[tokio::test]
 async fn servers_that_start_at_once_make_one_key() {
     let one = TestApp::start().await;
     let mut starting = tokio::task::JoinSet::new();
