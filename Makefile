@@ -8,7 +8,9 @@ run:
 
 test: check
 	@scripts/install-postgresql
-	@scripts/install-promtool >/dev/null
+	@scripts/install-prometheus >/dev/null
+	@scripts/install-other-postgresql 14 >/dev/null
+	@scripts/install-other-postgresql 18 >/dev/null
 	cargo test --locked
 	@scripts/wait-for-tests-to-end
 	scripts/prepare-queries --check

@@ -166,16 +166,6 @@ CREATE TABLE audit_events (
 ) PARTITION BY RANGE (occurred_at);
 CREATE TABLE audit_events_default PARTITION OF audit_events DEFAULT;
 
--- The keys that tokens are signed with, shared by all servers: published before `signs_from`, honoured until
--- `honoured_until`. Where jwt.signing_key_file names one, none is kept here.
-CREATE TABLE signing_keys (
-    id             text COLLATE "C" PRIMARY KEY,
-    private_key    text NOT NULL,
-    created_at     timestamptz NOT NULL,
-    signs_from     timestamptz NOT NULL,
-    honoured_until timestamptz
-);
-
 -- What was put in once and is not put in again, even where someone has since deleted it.
 CREATE TABLE seeds (
     name       text PRIMARY KEY,

@@ -68,7 +68,7 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY['users', 'roles', 'hotels', 'user_roles', 'user_hotels', 'user_sessions',
                                 'sign_in_failures', 'api_keys', 'api_key_hotels', 'audit_events',
-                                'audit_events_default', 'seeds', 'signing_keys'] LOOP
+                                'audit_events_default', 'seeds'] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format('CREATE POLICY system_does_everything ON %I
@@ -77,8 +77,7 @@ BEGIN
 END
 $$;
 GRANT SELECT, INSERT, UPDATE, DELETE
-   ON users, roles, hotels, user_roles, user_hotels, user_sessions, sign_in_failures, api_keys, api_key_hotels, seeds,
-      signing_keys
+   ON users, roles, hotels, user_roles, user_hotels, user_sessions, sign_in_failures, api_keys, api_key_hotels, seeds
    TO voicehive_app;
 -- Append-only; and only by its parent, because a partition asked directly would not ask the parent's policy.
 GRANT SELECT, INSERT ON audit_events TO voicehive_app;

@@ -149,9 +149,6 @@ BEGIN
                            month::text || ' 00:00:00+00', (month + interval '1 month')::date::text || ' 00:00:00+00');
             EXECUTE format('ALTER TABLE public.%I ENABLE ROW LEVEL SECURITY', partition);
             EXECUTE format('ALTER TABLE public.%I FORCE ROW LEVEL SECURITY', partition);
-            -- For the owner's backups, which read each partition by itself.
-            EXECUTE format('CREATE POLICY system_does_everything ON public.%I USING ((SELECT public.principal_is_system()))
-                            WITH CHECK ((SELECT public.principal_is_system()))', partition);
             made := made + 1;
         END LOOP;
     END LOOP;

@@ -13,8 +13,13 @@ use sqlx::postgres::PgConnectOptions;
 use super::{system, tell};
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
-use crate::store::migrations::{self, Drift, Wanted, legacy};
+use crate::identity::{is_known_hash, stored_email};
+use crate::store::migrations::legacy::{self, TakeOverError, UserRules};
+use crate::store::migrations::{self, Drift, Wanted};
 use crate::store::{Database, embedded};
+
+/// What makes a user of the old service one of ours.
+const OLD_USERS: UserRules = UserRules { stored_email, is_known_hash };
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -90,7 +95,11 @@ async fn init(config: Config, wanted: Init) -> anyhow::Result<ExitCode> {
             bail!("the database {name} holds no tables of the old Python service; --dry-run shows what taking them over does");
         }
         let report = if old {
-            Some(legacy::take_over(&database, Clock::default().new_id(), wanted.dry_run).await?)
+            match legacy::take_over(&database, OLD_USERS, Clock::default().new_id(), wanted.dry_run).await {
+                // Another one took it over in this moment.
+                Err(TakeOverError::NotThere) if !wanted.dry_run => None,
+                outcome => Some(outcome?),
+            }
         } else {
             None
         };

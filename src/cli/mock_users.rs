@@ -55,7 +55,7 @@ pub async fn run(config: Config, file: PathBuf, dry_run: bool, as_json: bool) ->
         let made = import.make_hotels(&hotels).await?;
         import.note_unreadable(wrong.len() as u64);
         let emails: Vec<_> = records.iter().map(|record| record.email.clone()).collect();
-        for (number, why) in import.add((0..).zip(records).collect()).await? {
+        for (number, why) in import.add(0, (0..).zip(records).collect()).await? {
             let email = usize::try_from(number).ok().and_then(|number| emails.get(number)).cloned();
             wrong.push(format!("{}: {why}", email.unwrap_or_default()));
         }

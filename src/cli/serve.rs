@@ -11,12 +11,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::system;
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::http::{self, App};
-
 use crate::store::embedded::Embedded;
 use crate::store::migrations::{self, Wanted};
-use crate::store::{Database, serving_role};
+use crate::store::serving_role::{self, Tolerated};
+use crate::store::Database;
 use crate::telemetry::metrics;
 
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
@@ -53,7 +53,12 @@ async fn serve_on(
         tracing::info!(migrations = applied.all, "database_tables_created");
     }
     tracing::info!(migrations_applied = applied.now, "database_initialized");
-    serving_role::check(&database, config.database.allow_superuser || !config.is_external()).await?;
+    let allowed = config.database.allow_superuser;
+    let tolerated = Tolerated {
+        mighty_roles: allowed || !config.is_external(),
+        no_row_security: allowed || config.environment != Environment::Production,
+    };
+    serving_role::check(&database, tolerated).await?;
     let identity = system::identity(config, database)?;
     identity.load_keys().await?;
     let demo_users = system::bootstrap(config, &identity).await?;

@@ -60,6 +60,7 @@ fn decode(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Whether a password can be checked against this hash.
+#[must_use]
 pub fn is_known(hash: &str) -> bool {
     if hash.len() > 512 {
         return false;

@@ -1,5 +1,6 @@
 //! The connection pool and how it is tuned: what a request waits at most, when a connection is tested, how long it lives.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
@@ -131,23 +132,28 @@ impl Database {
     /// A connection outside the pool, as the owner: for what changes the schema. Its statements take what they need, but
     /// wait for no lock for long: nothing may queue up behind it.
     pub(super) async fn owner_connection(&self) -> Result<PgConnection> {
-        Ok(PgConnection::connect_with(&self.owner.clone().options([("lock_timeout", "10s")])).await?)
+        self.connect(&self.owner.clone().options([("lock_timeout", "10s"), ("statement_timeout", "0")])).await
     }
 
     /// The same to another database of the server.
     pub(super) async fn owner_connection_to(&self, database: &str) -> Result<PgConnection> {
-        Ok(PgConnection::connect_with(&self.owner.clone().database(database)).await?)
+        self.connect(&self.owner.clone().database(database)).await
     }
 
     /// A connection outside the pool, as the role that serves.
     pub(super) async fn serving_connection(&self) -> Result<PgConnection> {
-        Ok(PgConnection::connect_with(&self.pool.connect_options()).await?)
+        self.connect(&self.pool.connect_options()).await
     }
 
     /// Connects as the role that serves, and asks something.
     pub async fn connect_once(&self) -> Result<()> {
-        let ask = async { Ok(self.serving_connection().await?.ping().await?) };
-        tokio::time::timeout(self.settings.timeout, ask).await.map_err(|_| sqlx::Error::PoolTimedOut)?
+        Ok(self.serving_connection().await?.ping().await?)
+    }
+
+    /// A host that answers nothing must not be waited for until the network gives up.
+    async fn connect(&self, options: &PgConnectOptions) -> Result<PgConnection> {
+        let connected = tokio::time::timeout(self.settings.timeout, PgConnection::connect_with(options)).await;
+        Ok(connected.map_err(|_| silent())??)
     }
 
     /// The name of the database.
@@ -162,8 +168,10 @@ impl Database {
 
     /// Asks the database for a sign of life, within the time a request would wait.
     pub async fn ping(&self) -> Result<()> {
-        let ask = async { sqlx::query("SELECT 1").execute(&mut *self.leases.acquire().await?).await };
-        tokio::time::timeout(self.settings.request_timeout, ask).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        let timeout = self.settings.request_timeout;
+        let mut connection = self.leases.acquire(timeout).await?;
+        let asked = tokio::time::timeout(timeout, connection.ping()).await;
+        asked.map_err(|_| silent())??;
         Ok(())
     }
 
@@ -182,4 +190,8 @@ impl Database {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+fn silent() -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::new(ErrorKind::TimedOut, "it does not answer"))
 }

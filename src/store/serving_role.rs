@@ -1,7 +1,8 @@
-//! Whether the role that serves is one that the second wall holds for.
+//! Whether the second wall stands: for the role that serves, for the one that requests run as, and on the tables.
 
 use sqlx::Connection;
 
+use super::migrations::TABLES;
 use super::{Database, Error};
 
 /// Why this role should not serve.
@@ -10,7 +11,7 @@ pub enum RoleError {
     #[error(transparent)]
     Store(#[from] Error),
     #[error(
-        "the database role {role:?} {fault}, so nothing would keep tenants apart if a request got out of its own role; \
+        "the database role {role:?} {fault}, so nothing would keep tenants apart if a request went beyond its own; \
          make one for serving (CREATE ROLE voicehive LOGIN PASSWORD '...'; GRANT voicehive_app TO voicehive) and name it in \
          database.username, and this one in database.migration_username; or set database.allow_superuser: true"
     )]
@@ -20,6 +21,17 @@ pub enum RoleError {
          GRANT voicehive_app TO {role:?}"
     )]
     NotAdmitted { role: String },
+    #[error(
+        "the database role voicehive_app, as which every request runs, {0}, so nothing would keep tenants apart; \
+         let it be a role that owns nothing: ALTER ROLE voicehive_app NOSUPERUSER NOBYPASSRLS, and give its tables to the \
+         role that migrates; or set database.allow_superuser: true"
+    )]
+    MightyApp(&'static str),
+    #[error(
+        "row-level security is off on {0} tables of this production system, so nothing but the program itself would keep tenants \
+         apart; `voicehive database init` switches it on; or set database.allow_superuser: true"
+    )]
+    NoRowSecurity(i64),
 }
 
 impl From<sqlx::Error> for RoleError {
@@ -28,24 +40,57 @@ impl From<sqlx::Error> for RoleError {
     }
 }
 
-/// Looks at the role that serves. A superuser, or a role that bypasses policies, is refused unless it is allowed.
-pub async fn check(database: &Database, allow_superuser: bool) -> Result<(), RoleError> {
+/// What is let pass with a warning in the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Tolerated {
+    /// Roles that no policy binds.
+    pub mighty_roles: bool,
+    /// Row-level security that is switched off.
+    pub no_row_security: bool,
+}
+
+/// Looks at the role that serves, at the one that requests run as, and whether the policies are on.
+pub async fn check(database: &Database, tolerated: Tolerated) -> Result<(), RoleError> {
     let mut connection = database.serving_connection().await?;
     let role = sqlx::query!(
-        r#"SELECT rolname AS "name!", rolsuper AS "superuser!", rolbypassrls AS "bypasses!",
-                  pg_has_role(oid, 'voicehive_app', 'MEMBER') AS "admitted!"
-             FROM pg_roles WHERE rolname = current_user"#
+        r#"SELECT me.rolname AS "name!", me.rolsuper AS "superuser!", me.rolbypassrls AS "bypasses!",
+                  pg_has_role(me.oid, app.oid, CASE WHEN current_setting('server_version_num')::int >= 160000
+                                                    THEN 'SET' ELSE 'MEMBER' END) AS "admitted!",
+                  app.rolsuper AS "app_superuser!", app.rolbypassrls AS "app_bypasses!",
+                  EXISTS (SELECT FROM pg_class WHERE relowner = app.oid) AS "app_owns!",
+                  (SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = ANY($1)
+                                                   AND NOT relrowsecurity) AS "open_tables!"
+             FROM pg_roles me, pg_roles app WHERE me.rolname = current_user AND app.rolname = 'voicehive_app'"#,
+        &TABLES.map(String::from)
     )
     .fetch_one(&mut connection)
     .await?;
     connection.close().await?;
+    let app_fault = match (role.app_superuser, role.app_bypasses, role.app_owns) {
+        (true, _, _) => Some("is a superuser"),
+        (_, true, _) => Some("bypasses row-level security"),
+        (_, _, true) => Some("owns tables"),
+        _ => None,
+    };
     let fault = match (role.superuser, role.bypasses) {
         (true, _) => Some("is a superuser"),
         (false, true) => Some("bypasses row-level security"),
         (false, false) => None,
     };
+    if let Some(fault) = app_fault {
+        if !tolerated.mighty_roles {
+            return Err(RoleError::MightyApp(fault));
+        }
+        tracing::warn!(role = "voicehive_app", fault, "database_role_too_mighty");
+    }
+    if role.open_tables > 0 {
+        if !tolerated.no_row_security {
+            return Err(RoleError::NoRowSecurity(role.open_tables));
+        }
+        tracing::warn!(tables = role.open_tables, "database_row_security_off");
+    }
     match fault {
-        Some(fault) if !allow_superuser => Err(RoleError::TooMighty { role: role.name, fault }),
+        Some(fault) if !tolerated.mighty_roles => Err(RoleError::TooMighty { role: role.name, fault }),
         Some(fault) => {
             tracing::warn!(role = role.name, fault, "database_role_too_mighty");
             Ok(())

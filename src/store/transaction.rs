@@ -3,18 +3,22 @@
 //! A transaction that is not committed is rolled back, also when the future that held it is dropped half-way, even
 //! during BEGIN: the connection goes through ROLLBACK before anyone else gets it, or is closed.
 
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::lease::{Lease, Leases};
 use super::{Database, Error, Result};
-use crate::telemetry::metrics;
+
+/// How much longer a transaction may take to begin than to get its connection.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// How many SQL statements a request has run, its sign-in check and what opens and ends transactions left out.
 #[derive(Clone, Debug, Default)]
@@ -116,9 +120,11 @@ impl Transaction {
             Walls::Both => scope.clone(),
             Walls::RowSecurityAlone => Scope { all_hotels: true, view_users: true, read_audit: true, ..scope.clone() },
         };
+        let until = Instant::now() + timeout;
+        let left = || until.saturating_duration_since(Instant::now());
         let open = async {
             loop {
-                let connection = Some(leases.acquire().await?);
+                let connection = Some(leases.acquire(left()).await?);
                 let mut transaction = Self { connection, scope: seen.clone(), count: count.clone(), open: true };
                 match transaction.raw().execute(AssertSqlSafe(begin.clone())).await {
                     Ok(_) => return Ok(transaction),
@@ -131,10 +137,9 @@ impl Transaction {
                 }
             }
         };
-        tokio::time::timeout(timeout, open).await.unwrap_or_else(|_| {
-            metrics::database_pool_timed_out();
-            Err(sqlx::Error::PoolTimedOut.into())
-        })
+        // The connection may be there, and answer nothing.
+        let silent = || sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, "the database does not answer"));
+        tokio::time::timeout(timeout + GRACE, open).await.unwrap_or_else(|_| Err(silent().into()))
     }
 
     /// What this transaction may see, for the clauses of the first wall.
@@ -155,9 +160,11 @@ impl Transaction {
         Ok(())
     }
 
-    /// Lets its statements take as long as they need: for work on the command line that goes over everything.
+    /// Lets its statements take as long as they need, and whoever reads or gives the rows: for work on the command line that
+    /// goes over everything.
     pub async fn take_time(&mut self) -> Result<()> {
-        self.raw().execute("SET LOCAL statement_timeout = 0").await?;
+        let forever = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+        self.raw().execute(forever).await?;
         Ok(())
     }
 
@@ -192,11 +199,13 @@ impl Drop for Transaction {
             connection.discard();
             return;
         };
-        runtime.spawn(async move {
+        let rollback = async move {
             if connection.execute("ROLLBACK").await.is_err() {
                 connection.discard();
             }
-        });
+        };
+        // Within the request's span: it is one of its statements.
+        runtime.spawn(rollback.in_current_span());
     }
 }
 

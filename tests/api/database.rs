@@ -199,3 +199,25 @@ async fn connections_beyond_the_pool_are_closed_when_the_rush_is_over() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rush_of_clients_goes_round_the_connections_that_are_there() {
+    let mut setup = Setup::usual();
+    (setup.pool.size, setup.pool.overflow) = (3, 7);
+    let app = TestApp::start_with(setup).await;
+    // Opened since the database was made, ours and those of the test's own looks at it.
+    let opened = "SELECT sessions FROM pg_stat_database WHERE datname = current_database()";
+    let before = app.count(opened).await;
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let client = app.anonymous();
+        clients.spawn(async move {
+            for _ in 0..40 {
+                assert_eq!(client.get("/readyz").await.status, 200);
+            }
+        });
+    }
+    clients.join_all().await;
+    let opened = app.count(opened).await - before;
+    assert!(opened <= 40, "{opened} connections were opened for 800 requests");
+}

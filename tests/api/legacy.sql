@@ -41,6 +41,8 @@ INSERT INTO users (id, email, password_hash, first_name, last_name, active, emai
     ('00000000-0000-4000-8000-000000000004', 'Night@Hotel1.com', '', 'Nia', NULL, true, true,
      '2024-01-01 08:00:00+00', '2024-01-01 08:00:00+00', NULL, 0, NULL),
     ('00000000-0000-4000-8000-000000000005', 'gone@hotel1.com', '', NULL, NULL, false, true,
+     '2024-01-01 08:00:00+00', '2024-01-01 08:00:00+00', NULL, 0, NULL),
+    ('00000000-0000-4000-8000-000000000006', 'x@xn--bcher-kva.de', '', NULL, NULL, true, true,
      '2024-01-01 08:00:00+00', '2024-01-01 08:00:00+00', NULL, 0, NULL);
 INSERT INTO roles (id, name, display_name, permissions, active, created_at, updated_at) VALUES
     ('00000000-0000-4000-9000-000000000001', 'system_admin', 'System Admin', ARRAY['system:admin'], true, now(), now()),
@@ -54,9 +56,11 @@ INSERT INTO user_roles (user_id, role_id) VALUES
     ('00000000-0000-4000-8000-000000000004', '00000000-0000-4000-9000-000000000004'),
     ('00000000-0000-4000-8000-000000000005', '00000000-0000-4000-9000-000000000003');
 INSERT INTO hotels VALUES
-    ('hotel-001', 'Berlin', 'VoiceHive', 'de', 'Berlin', NULL, 'apaleo', '{"api_key": "k", "rooms": 7}', true, now(), now());
-INSERT INTO user_hotels (user_id, hotel_id) VALUES
-    ('00000000-0000-4000-8000-000000000003', 'hotel-001'), ('00000000-0000-4000-8000-000000000003', 'hotel-777');
+    ('hotel-001', 'Berlin', 'VoiceHive', 'de', 'Berlin', NULL, 'apaleo', '{"api_key": "k", "rooms": 7}', true, now(), now()),
+    ('alpha', 'A', NULL, NULL, NULL, NULL, 'mews', NULL, true, now(), now()),
+    ('Zeta', 'Z', NULL, NULL, NULL, NULL, 'mews', NULL, true, now(), now());
+INSERT INTO user_hotels (user_id, hotel_id) SELECT '00000000-0000-4000-8000-000000000003', id
+    FROM unnest(ARRAY['hotel-001', 'alpha', 'Zeta', 'hotel-777']) id;
 INSERT INTO user_sessions (id, session_id, user_id, access_token_jti, refresh_token_jti, ip_address, created_at,
        accessed_at, expires_at, active, revoked, revoked_at, revoke_reason) VALUES
     (gen_random_uuid(), 'session-abc', '00000000-0000-4000-8000-000000000001', 'jti-1', NULL, '10.0.0.1', now(), now(),
@@ -65,4 +69,7 @@ INSERT INTO user_sessions (id, session_id, user_id, access_token_jti, refresh_to
      gen_random_uuid()::text, '::1', now(), now(), now() + interval '1 hour', true, true, now(), 'manual'),
     (gen_random_uuid(), 'session-ghi', '00000000-0000-4000-8000-000000000003', 'jti-3', 'refresh-3', NULL, now(), now(),
      now() - interval '1 hour', false, false, NULL, NULL);
-INSERT INTO user_mfa VALUES (gen_random_uuid(), '00000000-0000-4000-8000-000000000001', true, 'sealed');
+INSERT INTO user_mfa SELECT gen_random_uuid(), id, true, 'sealed' FROM users WHERE email IN ('admin@voicehive-hotels.eu', 'manager@hotel1.com');
+GRANT SELECT ON users TO reporting;
+CREATE FUNCTION touched() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.updated_at := now(); RETURN NEW; END $$;
+CREATE TRIGGER touched BEFORE UPDATE ON user_sessions FOR EACH ROW EXECUTE FUNCTION touched();

@@ -20,6 +20,7 @@ mod operator;
 mod passwords;
 mod processes;
 mod reading;
+mod redaction;
 mod rest;
 mod revocation;
 mod schema;

@@ -1,4 +1,4 @@
-//! Metrics, alert rules and the dashboard, by the real checker of Prometheus.
+//! Metrics, alert rules and the dashboard, by the real Prometheus and its checker.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -7,17 +7,23 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use super::support::{TestApp, cluster_folder};
+use super::support::{Client, TestApp, cluster_folder, eventually};
+
+/// A program of Prometheus, to be run in this folder of the project.
+fn program(name: &str, folder: &str) -> Command {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let programs = Command::new(root.join("scripts/install-prometheus")).output().expect("runs");
+    assert!(programs.status.success(), "{programs:?}");
+    let programs = String::from_utf8(programs.stdout).expect("a path");
+    let mut command = Command::new(Path::new(programs.trim()).join(name));
+    command.current_dir(root.join(folder));
+    command
+}
 
 /// Runs promtool in this folder of the project, with this on its standard input.
 fn promtool(folder: &str, arguments: &[&str], input: &str) -> Output {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let tool = Command::new(root.join("scripts/install-promtool")).output().expect("runs");
-    assert!(tool.status.success(), "{tool:?}");
-    let tool = String::from_utf8(tool.stdout).expect("a path");
-    let mut process = Command::new(tool.trim())
+    let mut process = program("promtool", folder)
         .args(arguments)
-        .current_dir(root.join(folder))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -80,6 +86,58 @@ fn alert_rules_do_what_they_say() {
     }
     let config = promtool("deploy/prometheus", &["check", "config", "prometheus.yaml"], "");
     assert!(config.status.success(), "{config:?}");
+}
+
+/// Ends with the test.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn prometheus_loads_the_rules_and_reads_the_metrics() {
+    let app = TestApp::start().await;
+    let folder = cluster_folder().join("prometheus");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let given = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus");
+    let configuration = std::fs::read_to_string(given.join("prometheus.yaml")).expect("a file");
+    let here = configuration
+        .replace("127.0.0.1:8000", &app.address.to_string())
+        .replace("[alerts.yaml]", &json!([given.join("alerts.yaml")]).to_string())
+        .replace("15s", "1s");
+    std::fs::write(folder.join("prometheus.yaml"), here).expect("written");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let running = program("prometheus", ".")
+        .arg(format!("--config.file={}", folder.join("prometheus.yaml").display()))
+        .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(folder.join("log")).expect("a log"))
+        .spawn()
+        .expect("starts");
+    let _running = Running(running);
+    let prometheus = Client::new(([127, 0, 0, 1], port).into());
+    eventually("Prometheus listens", async || {
+        prometheus.http.get(prometheus.url("/-/ready")).send().await.is_ok_and(|answer| answer.status() == 200)
+    })
+    .await;
+    eventually("the server is up, by Prometheus", async || {
+        let up = prometheus.get("/api/v1/query?query=up%7Bjob%3D%22voicehive%22%7D").await;
+        up.body["data"]["result"][0]["value"][1] == "1"
+    })
+    .await;
+    let counted = prometheus.get("/api/v1/query?query=voicehive_database_connections_total").await;
+    assert_eq!(counted.body["data"]["result"].as_array().expect("series").len(), 1, "{}", counted.body);
+    eventually("every rule was evaluated", async || {
+        let rules = prometheus.get("/api/v1/rules").await;
+        let rules = rules.body["data"]["groups"][0]["rules"].as_array().cloned().unwrap_or_default();
+        !rules.is_empty() && rules.iter().all(|rule| rule["health"] == "ok")
+    })
+    .await;
 }
 
 #[test]

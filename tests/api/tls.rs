@@ -1,8 +1,12 @@
-//! An external PostgreSQL over TCP: TLS in each mode, certificates right and wrong, passwords, rights.
+//! An external PostgreSQL over TCP: TLS in each mode, certificates right and wrong, passwords, rights, other versions.
 
 use serde_json::json;
 
 use super::support::{ExternalServer, one_line, told_json};
+
+/// The role that owns the tables, beside the one that serves.
+const OWNER: [(&str, &str); 2] =
+    [("VOICEHIVE_DATABASE__MIGRATION_USERNAME", "owner"), ("VOICEHIVE_DATABASE__MIGRATION_PASSWORD", "owner pass")];
 
 #[tokio::test]
 async fn connections_are_encrypted_and_certificates_checked_as_configured() {
@@ -65,13 +69,35 @@ async fn connections_are_encrypted_and_certificates_checked_as_configured() {
     let init = ["database", "init", "--json"];
     let refused = one_line(&server.voicehive(&init, &[]).output().expect("runs"));
     assert!(refused.contains("must own the database's schema"), "{refused}");
-    let owner =
-        [("VOICEHIVE_DATABASE__MIGRATION_USERNAME", "owner"), ("VOICEHIVE_DATABASE__MIGRATION_PASSWORD", "owner pass")];
-    let status = server.voicehive(&["database", "status", "--json"], &owner).output().expect("runs");
+    let status = server.voicehive(&["database", "status", "--json"], &OWNER).output().expect("runs");
     let status: serde_json::Value = serde_json::from_slice(&status.stdout).expect("JSON");
     assert_eq!(status["applied"], json!([]), "nothing half-done");
-    let done = told_json(server.voicehive(&init, &owner));
+    let done = told_json(server.voicehive(&init, &OWNER));
     assert_eq!(done["users"], 3);
-    let counted = server.voicehive(&["users", "count"], &owner).output().expect("runs");
+    let counted = server.voicehive(&["users", "count"], &OWNER).output().expect("runs");
     assert_eq!(String::from_utf8_lossy(&counted.stdout).trim(), "3");
+}
+
+#[tokio::test]
+async fn an_older_postgresql_than_supported_is_refused_in_one_line() {
+    let server = ExternalServer::start_version(14).await;
+    for command in [&["database", "init"][..], &["database", "migrate"], &["serve"]] {
+        let line = one_line(&server.voicehive(command, &OWNER).output().expect("runs"));
+        assert!(line.contains("version 14.") && line.contains("needs 15 or newer"), "{command:?}: {line}");
+    }
+    let mut owner = server.superuser_of("voicehive").await.expect("connects");
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+        .fetch_one(&mut owner)
+        .await
+        .expect("counted");
+    assert_eq!(tables, 0, "nothing half-done");
+}
+
+#[tokio::test]
+async fn the_newest_postgresql_serves() {
+    let server = ExternalServer::start_version(18).await;
+    assert_eq!(told_json(server.voicehive(&["database", "init", "--json"], &OWNER))["users"], 3);
+    server.is_healthy(&OWNER);
+    let status = told_json(server.voicehive(&["database", "status", "--json"], &OWNER));
+    assert_eq!((&status["pending"], &status["drift"]), (&json!([]), &json!([])), "{status}");
 }

@@ -176,9 +176,25 @@ async fn an_import_that_was_killed_is_ended_by_running_it_again() {
     let (there, roles, _) = counts(&database).await;
     assert!(there < before + 40_000, "it was killed half-way");
     assert_eq!(there - before, roles - 3, "nobody is half in");
+    let last = "SELECT coalesce(max(substring(email FROM '^u([0-9]+)@')::bigint), -1) + 1 FROM users";
+    let last: i64 = sqlx::query_scalar(last).fetch_one(&database.superuser).await.expect("the last");
+    assert_eq!(last, there - before, "the file is in up to one row");
     let (outcome, _) = import(&database, &path, &[]);
     assert_eq!(outcome["wrong"], json!(0));
     assert_eq!(counts(&database).await, (before + 40_000, 3 + 40_000, 1));
+}
+
+#[tokio::test]
+async fn of_rows_with_one_address_the_first_is_taken() {
+    let database = TestDatabase::create().await;
+    let rows: String =
+        (0..20_000).map(|n| format!("{{\"email\": \"u{}@h.test\", \"first_name\": \"{n}\"}}\n", n % 7_000)).collect();
+    let path = file(&database, "repeated.jsonl", &rows);
+    let (outcome, _) = import(&database, &path, &[]);
+    assert_eq!(outcome, json!({ "added": 7_000, "there_already": 13_000, "wrong": 0, "kept": true }));
+    let others = "SELECT count(*) FROM users WHERE email LIKE 'u%' AND email <> format('u%s@h.test', first_name)";
+    let others: i64 = sqlx::query_scalar(others).fetch_one(&database.superuser).await.expect("counted");
+    assert_eq!(others, 0);
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ async fn take_in(
     let import = identity.begin_import(keep).await?;
     {
         let batches = futures_util::stream::poll_fn(|context| batches.poll_recv(context));
-        let mut done = std::pin::pin!(batches.map(|batch| write(&import, batch)).buffer_unordered(AT_ONCE));
+        let mut done = std::pin::pin!(batches.enumerate().map(|(number, batch)| write(&import, number, batch)).buffered(AT_ONCE));
         while let Some(wrong) = done.try_next().await? {
             for (line, why) in wrong {
                 progress.suspend(|| eprintln!("{}:{line}: {why}", file.display()));
@@ -90,7 +90,7 @@ async fn take_in(
 }
 
 /// Writes what of a batch could be read; what is wrong with the rest.
-async fn write(import: &Import<'_>, batch: Vec<Row>) -> anyhow::Result<Vec<Wrong>> {
+async fn write(import: &Import<'_>, number: usize, batch: Vec<Row>) -> anyhow::Result<Vec<Wrong>> {
     let (mut users, mut wrong) = (Vec::with_capacity(batch.len()), Vec::new());
     for (line, row) in batch {
         match row {
@@ -99,7 +99,7 @@ async fn write(import: &Import<'_>, batch: Vec<Row>) -> anyhow::Result<Vec<Wrong
         }
     }
     import.note_unreadable(wrong.len() as u64);
-    wrong.extend(import.add(users).await?);
+    wrong.extend(import.add(number, users).await?);
     wrong.sort_unstable();
     Ok(wrong)
 }

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use uuid::Uuid;
 
 use super::create::MAX_NAME;
@@ -95,6 +95,28 @@ pub struct Import<'a> {
     roles: HashSet<String>,
     hotels: HashSet<String>,
     imported: std::sync::Mutex<Imported>,
+    /// Of two rows with one email address the first must win, whatever else is under way.
+    adding: Turns,
+    /// What is there after an end half-way is the file up to some batch.
+    committing: Turns,
+}
+
+/// Lets batches pass a point one after the other, in the order of the file.
+struct Turns(watch::Sender<usize>);
+
+impl Turns {
+    fn new() -> Self {
+        Self(watch::Sender::new(0))
+    }
+
+    async fn wait_for(&self, batch: usize) {
+        // The sender is our own and does not go away.
+        let _ = self.0.subscribe().wait_for(|next| *next == batch).await;
+    }
+
+    fn pass(&self) {
+        self.0.send_modify(|next| *next += 1);
+    }
 }
 
 impl Identity {
@@ -136,13 +158,16 @@ impl Identity {
             roles: roles.into_iter().collect(),
             hotels: hotels.into_iter().collect(),
             imported: std::sync::Mutex::default(),
+            adding: Turns::new(),
+            committing: Turns::new(),
         })
     }
 }
 
 impl Import<'_> {
-    /// Takes in some users, each with its line; those that were not. Where each batch is kept, several can be under way.
-    pub async fn add(&self, records: Vec<(u64, UserRecord)>) -> store::Result<Vec<Wrong>> {
+    /// Takes in some users, each with its line; those that were not. Batches are numbered from 0 without a gap; several can
+    /// be under way, and end as if they came one after the other.
+    pub async fn add(&self, batch: usize, records: Vec<(u64, UserRecord)>) -> store::Result<Vec<Wrong>> {
         let now = self.identity.clock.now();
         let (mut wrong, mut rows) = (Vec::new(), Vec::with_capacity(records.len()));
         let lines = (records.first().map(|(line, _)| *line), records.last().map(|(line, _)| *line));
@@ -153,6 +178,8 @@ impl Import<'_> {
                 Err(why) => wrong.push((line, why)),
             }
         }
+        // Before a connection is taken: the batch whose turn it is must be able to have one.
+        self.adding.wait_for(batch).await;
         // Held while it is used: where everything is one transaction, batches follow each other.
         let mut whole = if self.keep == Keep::EachBatch { None } else { Some(self.transaction.lock().await) };
         let mut own = None;
@@ -164,6 +191,8 @@ impl Import<'_> {
         rows.sort_by(|(_, _, one), (_, _, other)| one.email.cmp(&other.email));
         let users: Vec<UserRow> = rows.iter().map(|(_, _, row)| row.clone()).collect();
         let added: HashSet<Uuid> = transfer::insert_new(transaction, &users, now).await?.into_iter().collect();
+        // Whose email address or id is in this batch waits for its end inside the database.
+        self.adding.pass();
         give_roles_and_hotels(transaction, users.iter().filter(|row| added.contains(&row.id)), now).await?;
         let passed: Vec<_> = rows.iter().filter(|(_, _, row)| !added.contains(&row.id)).collect();
         let taken = taken_by_others(transaction, &passed).await?;
@@ -177,9 +206,11 @@ impl Import<'_> {
                 .with("last_line", lines.1);
             self.identity.record_own(transaction, happening, now).await?;
         }
+        self.committing.wait_for(batch).await;
         if let Some(own) = own {
             own.commit().await?;
         }
+        self.committing.pass();
         let mut imported = self.imported.lock().unwrap_or_else(PoisonError::into_inner);
         imported.added += added.len() as u64;
         imported.there_already += there_already as u64;

@@ -5,7 +5,7 @@
 //! The old tables are unknown when this is built, so these statements cannot be checked at compile time.
 
 use serde::Serialize;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgDatabaseError};
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 use uuid::Uuid;
 
@@ -13,7 +13,9 @@ use super::{Database, Error, MigrationError, Result, admit, begin, migrate};
 
 mod statements;
 
-use statements::{CLAIM_SEEDS, COLUMNS, COPIES, Copy, FOREIGN_KEYS, NOTES, OLD, PROBLEMS};
+use statements::{
+    CLAIM_SEEDS, COLUMNS, COPIES, Copy, EMAIL_BEFORE, FOREIGN_KEYS, LEFT_BEHIND, NOTES, OLD, PROBLEMS, STORE_EMAILS,
+};
 
 /// How many examples of a problem are told.
 const EXAMPLES: usize = 5;
@@ -44,6 +46,13 @@ pub enum TakeOverError {
     NotThere,
     #[error("the old database cannot be taken over, and was left as it is: {}", .0.join("; "))]
     Problems(Vec<String>),
+    #[error("{table} is in use, and must not be while it is copied: stop the old service, then run this again")]
+    InUse { table: &'static str },
+    #[error(
+        "the role that migrates may make no schema in this database, where the old tables are set aside; let it: \
+         GRANT CREATE ON DATABASE ... TO it"
+    )]
+    NoSchema,
     #[error("the rows of {table} changed on the way: {before} before, {after} after; nothing was kept")]
     Unequal { table: &'static str, before: String, after: String },
 }
@@ -58,6 +67,15 @@ impl From<sqlx::Error> for TakeOverError {
     fn from(error: sqlx::Error) -> Self {
         Self::Migration(Error::from(error).into())
     }
+}
+
+/// What of a user only `identity` can judge.
+#[derive(Clone, Copy)]
+pub struct UserRules {
+    /// The form in which an email address is stored and looked up; None where it is none.
+    pub stored_email: fn(&str) -> Option<String>,
+    /// Whether a password can be checked against this hash.
+    pub is_known_hash: fn(&str) -> bool,
 }
 
 /// Whether the tables are those of the old service.
@@ -79,7 +97,12 @@ pub async fn found(database: &Database) -> Result<bool> {
 }
 
 /// Takes the database over; a dry run does the same and undoes it. `event_id` is for the event that tells of it.
-pub async fn take_over(database: &Database, event_id: Uuid, dry_run: bool) -> Result<Report, TakeOverError> {
+pub async fn take_over(
+    database: &Database,
+    rules: UserRules,
+    event_id: Uuid,
+    dry_run: bool,
+) -> Result<Report, TakeOverError> {
     let mut connection = begin(database).await?;
     if !is_there(&mut connection).await? {
         return Err(TakeOverError::NotThere);
@@ -87,32 +110,46 @@ pub async fn take_over(database: &Database, event_id: Uuid, dry_run: bool) -> Re
     let mut transaction = connection.begin().await?;
     // Times without a zone were written in UTC; and the policies let nobody but the system write.
     transaction.execute("SET LOCAL timezone = 'UTC'; SELECT set_config('app.principal', 'system', true)").await?;
-    let report = copy_everything(&mut transaction, event_id).await?;
+    let report = copy_everything(&mut transaction, rules, event_id).await?;
     if dry_run {
         transaction.rollback().await?;
     } else {
         transaction.commit().await?;
-        admit(&mut connection, &database.username()).await.map_err(MigrationError::from)?;
+        admit(&mut connection, &database.username()).await?;
     }
     connection.close().await?;
     Ok(report)
 }
 
-async fn copy_everything(connection: &mut PgConnection, event_id: Uuid) -> Result<Report, TakeOverError> {
-    // Nobody changes what is being copied.
-    let all = COPIES.map(|copy| format!("public.{}", copy.table)).join(", ");
+async fn copy_everything(
+    connection: &mut PgConnection,
+    rules: UserRules,
+    event_id: Uuid,
+) -> Result<Report, TakeOverError> {
     let problems = of_columns(connection).await?;
     if !problems.is_empty() {
         return Err(TakeOverError::Problems(problems));
     }
-    connection.execute(AssertSqlSafe(format!("LOCK TABLE {all} IN ACCESS EXCLUSIVE MODE"))).await?;
+    for Copy { table, .. } in &COPIES {
+        // Nobody changes what is being copied.
+        let lock = format!("LOCK TABLE public.{table} IN ACCESS EXCLUSIVE MODE");
+        connection.execute(AssertSqlSafe(lock)).await.map_err(|error| match code_of(&error) {
+            Some("55P03") => TakeOverError::InUse { table },
+            _ => error.into(),
+        })?;
+    }
     let foreign_keys = sqlx::query(FOREIGN_KEYS).fetch_all(&mut *connection).await?;
+    let mut changes: Vec<String> = sqlx::query_scalar(LEFT_BEHIND).fetch_all(&mut *connection).await?;
 
-    connection.execute(AssertSqlSafe(format!("CREATE SCHEMA {OLD}"))).await?;
+    connection.execute(AssertSqlSafe(format!("CREATE SCHEMA {OLD}"))).await.map_err(|error| match code_of(&error) {
+        Some("42501") => TakeOverError::NoSchema,
+        _ => error.into(),
+    })?;
     for copy in &COPIES {
         connection.execute(AssertSqlSafe(format!("ALTER TABLE public.{} SET SCHEMA {OLD}", copy.table))).await?;
     }
-    let problems = of_rows(connection).await?;
+    let mut problems = of_users(connection, rules).await?;
+    problems.extend(of_rows(connection).await?);
     if !problems.is_empty() {
         return Err(TakeOverError::Problems(problems));
     }
@@ -123,7 +160,6 @@ async fn copy_everything(connection: &mut PgConnection, event_id: Uuid) -> Resul
             connection.execute(*statement).await?;
         }
     }
-    let mut changes = Vec::new();
     for note in NOTES {
         changes.extend(sqlx::query_scalar::<_, String>(note).fetch_all(&mut *connection).await?);
     }
@@ -133,12 +169,14 @@ async fn copy_everything(connection: &mut PgConnection, event_id: Uuid) -> Resul
     }
     for key in &foreign_keys {
         let (table, name, definition): (String, String, String) = (key.get(0), key.get(1), key.get(2));
+        let definition = erasing(&definition);
         let point = format!(
             "ALTER TABLE {table} DROP CONSTRAINT {name}; ALTER TABLE {table} ADD CONSTRAINT {name} {definition}"
         );
         connection.execute(AssertSqlSafe(point)).await?;
         changes.push(format!(
-            "table {table} is kept as it is, and its {name} refers to the new table; VoiceHive Identity does not use it"
+            "table {table} is kept as it is, and its {name} refers to the new table; VoiceHive Identity does not use it, and \
+             deleting a user deletes what it holds of them"
         ));
     }
     let old = COPIES.map(|copy| format!("{OLD}.{}", copy.table)).join(", ");
@@ -161,9 +199,10 @@ async fn copy_everything(connection: &mut PgConnection, event_id: Uuid) -> Resul
 async fn of_columns(connection: &mut PgConnection) -> Result<Vec<String>, TakeOverError> {
     let mut problems = Vec::new();
     for (table, known) in COLUMNS {
+        // Also of tables that belong to somebody else, which the information schema hides.
         let found: Vec<String> = sqlx::query_scalar(
-            "SELECT column_name::text FROM information_schema.columns
-              WHERE table_schema = 'public' AND table_name = $1 ORDER BY 1",
+            "SELECT attname::text FROM pg_attribute
+              WHERE attrelid = to_regclass('public.' || $1) AND attnum > 0 AND NOT attisdropped ORDER BY 1",
         )
         .bind(table)
         .fetch_all(&mut *connection)
@@ -182,13 +221,63 @@ async fn of_columns(connection: &mut PgConnection) -> Result<Vec<String>, TakeOv
     Ok(problems)
 }
 
+/// What only a rule in code can tell of users. Email addresses are written as they are stored and looked up.
+async fn of_users(connection: &mut PgConnection, rules: UserRules) -> Result<Vec<String>, TakeOverError> {
+    connection.execute(EMAIL_BEFORE).await?;
+    let users: Vec<(Uuid, Option<String>, Option<String>)> =
+        sqlx::query_as("SELECT id, email_before::text, password_hash::text FROM voicehive_old.users ORDER BY id")
+            .fetch_all(&mut *connection)
+            .await?;
+    let (mut ids, mut emails) = (Vec::new(), Vec::new());
+    let (mut no_email, mut no_hash) = (Vec::new(), Vec::new());
+    for (id, email, hash) in users {
+        match email.as_deref().and_then(rules.stored_email) {
+            Some(stored) => {
+                ids.push(id);
+                emails.push(stored);
+            }
+            None => no_email.push(id.to_string()),
+        }
+        if !hash.as_deref().is_some_and(rules.is_known_hash) {
+            no_hash.push(id.to_string());
+        }
+    }
+    sqlx::query(STORE_EMAILS).bind(ids).bind(emails).execute(connection).await?;
+    let told = [
+        told("users whose email address is none", &no_email),
+        told("users with a password hash that is neither bcrypt, argon2 nor PBKDF2, or costs too much", &no_hash),
+    ];
+    Ok(told.into_iter().flatten().collect())
+}
+
+/// A problem with some examples; None without any.
+fn told(what: &str, found: &[String]) -> Option<String> {
+    let examples = found.get(..found.len().min(EXAMPLES)).filter(|examples| !examples.is_empty())?;
+    Some(format!("{what}: {} ({} in all)", examples.join(", "), found.len()))
+}
+
+fn code_of(error: &sqlx::Error) -> Option<&str> {
+    let sqlx::Error::Database(error) = error else { return None };
+    error.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::code)
+}
+
+/// A foreign key to users that does not say what becomes of its rows when the user is deleted would keep them for good.
+fn erasing(definition: &str) -> String {
+    let end = definition
+        .find("REFERENCES users(")
+        .filter(|_| !definition.contains(" ON DELETE "))
+        .and_then(|start| Some(start + definition.get(start..)?.find(')')? + 1));
+    match end.and_then(|end| definition.split_at_checked(end)) {
+        Some((reference, rest)) => format!("{reference} ON DELETE CASCADE{rest}"),
+        None => definition.to_owned(),
+    }
+}
+
 async fn of_rows(connection: &mut PgConnection) -> Result<Vec<String>, TakeOverError> {
     let mut problems = Vec::new();
     for (what, statement) in PROBLEMS {
         let found: Vec<String> = sqlx::query_scalar(statement).fetch_all(&mut *connection).await?;
-        if let Some(examples) = found.get(..found.len().min(EXAMPLES)).filter(|examples| !examples.is_empty()) {
-            problems.push(format!("{what}: {} ({} in all)", examples.join(", "), found.len()));
-        }
+        problems.extend(told(what, &found));
     }
     Ok(problems)
 }
@@ -201,7 +290,9 @@ async fn compare(connection: &mut PgConnection, copy: &Copy) -> Result<Taken, Ta
         [format!("{OLD}.{table}"), format!("public.{table} WHERE ({key}) IN (SELECT {key} FROM {OLD}.{table})")]
     {
         let statement = format!(
-            "SELECT count(*), md5(coalesce(string_agg(md5(ROW({kept})::text), '' ORDER BY {key}), '')) FROM {source}"
+            // Not in the order of the keys: the old tables may sort by the rules of some language.
+            "SELECT count(*), md5(coalesce(string_agg(row, '' ORDER BY row COLLATE \"C\"), ''))
+               FROM (SELECT md5(ROW({kept})::text) AS row FROM {source}) AS rows"
         );
         let row = sqlx::query(AssertSqlSafe(statement)).fetch_one(&mut *connection).await?;
         told.push((row.get::<i64, _>(0), row.get::<String, _>(1)));

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_mins(5);
 const OLDEST_SUPPORTED: u32 = 150_000;
 
 /// The tables of the migrations; the months of the audit trail are partitions of two of them.
-const TABLES: [&str; 17] = [
+pub(super) const TABLES: [&str; 17] = [
     "api_key_hotels",
     "api_keys",
     "audit_event_hotels",
@@ -53,10 +53,18 @@ pub enum MigrationError {
         "the database was migrated by a newer release (it has migration {0}, which this one does not know); run that release"
     )]
     Newer(i64),
-    #[error("migration {0} was changed after it had been applied; run the release that the database was made with")]
+    #[error(
+        "migration {0} was changed after it had been applied; run the release that the database was made with, or begin anew \
+         with `voicehive database init --reset`, which loses everything in it"
+    )]
     Changed(i64),
     #[error("a migration failed and was undone: {0}{hint}", hint = hint(.0))]
     Failed(#[source] MigrateError),
+    #[error(
+        "the role that migrates may not let {role:?} act as voicehive_app, as every request does; someone who may does it \
+         once: GRANT voicehive_app TO {role:?}"
+    )]
+    MayNotAdmit { role: String },
     #[error("this PostgreSQL is version {0}; VoiceHive Identity needs 15 or newer")]
     TooOld(String),
     #[error(
@@ -88,7 +96,7 @@ fn hint(error: &MigrateError) -> &'static str {
     match cause.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
         Some("42501") => {
             "; the role that migrates must own the database's schema (GRANT CREATE ON SCHEMA public TO it) and may make \
-             roles, or someone who may does it once: CREATE ROLE voicehive_app NOLOGIN; GRANT voicehive_app TO it"
+             roles, or someone who may does it once: CREATE ROLE voicehive_app NOLOGIN; GRANT voicehive_app TO it WITH ADMIN OPTION"
         }
         _ => "",
     }
@@ -126,6 +134,7 @@ pub async fn create_database(database: &Database) -> Result<bool, MigrationError
     let name = database.name();
     // Every server has it, to be reached for just this.
     let mut connection = database.owner_connection_to("postgres").await?;
+    check_version(&mut connection).await?;
     let there = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1) AS "there!""#, name)
         .fetch_one(&mut connection)
         .await?;
@@ -147,14 +156,17 @@ pub async fn create_database(database: &Database) -> Result<bool, MigrationError
 /// A connection that alone changes the schema, until it is closed.
 async fn begin(database: &Database) -> Result<PgConnection, MigrationError> {
     let mut connection = database.owner_connection().await?;
-    if connection.server_version_num().is_some_and(|version| version < OLDEST_SUPPORTED) {
-        let version = sqlx::query_scalar!(r#"SELECT current_setting('server_version') AS "version!""#)
-            .fetch_one(&mut connection)
-            .await?;
-        return Err(MigrationError::TooOld(version));
-    }
+    check_version(&mut connection).await?;
     lock(&mut connection).await?;
     Ok(connection)
+}
+
+async fn check_version(connection: &mut PgConnection) -> Result<(), MigrationError> {
+    if connection.server_version_num().is_none_or(|version| version >= OLDEST_SUPPORTED) {
+        return Ok(());
+    }
+    let version = sqlx::query_scalar!(r#"SELECT current_setting('server_version') AS "version!""#);
+    Err(MigrationError::TooOld(version.fetch_one(connection).await?))
 }
 
 /// Takes the lock by trying. Waiting inside PostgreSQL would hold a snapshot open, and CREATE INDEX CONCURRENTLY of
@@ -190,6 +202,12 @@ async fn prepare(
         applied
     } else if legacy::is_there(connection).await? {
         return Err(MigrationError::Legacy);
+    } else if status::applied(connection).await?.is_empty() && migrator().iter().all(|migration| !migration.no_tx) {
+        // A new database: what fails half-way leaves it as empty as it was.
+        let mut transaction = connection.begin().await?;
+        let applied = migrate(&mut transaction).await?;
+        transaction.commit().await?;
+        applied
     } else {
         migrate(connection).await?
     };
@@ -217,7 +235,7 @@ async fn migrate(connection: &mut PgConnection) -> Result<Applied, MigrationErro
 }
 
 /// Lets the role that serves act as `voicehive_app`, where it is another one than the owner.
-async fn admit(connection: &mut PgConnection, role: &str) -> Result<()> {
+async fn admit(connection: &mut PgConnection, role: &str) -> Result<(), MigrationError> {
     let admitted = sqlx::query_scalar!(
         r#"SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)
                   OR pg_has_role($1, 'voicehive_app', 'MEMBER') AS "admitted!""#,
@@ -225,16 +243,31 @@ async fn admit(connection: &mut PgConnection, role: &str) -> Result<()> {
     )
     .fetch_one(&mut *connection)
     .await?;
-    if !admitted {
-        connection.execute(AssertSqlSafe(format!("GRANT voicehive_app TO {}", quoted(role)))).await?;
+    if admitted {
+        return Ok(());
     }
-    Ok(())
+    match connection.execute(AssertSqlSafe(format!("GRANT voicehive_app TO {}", quoted(role)))).await {
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42501") => {
+            Err(MigrationError::MayNotAdmit { role: role.to_owned() })
+        }
+        done => Ok(done.map(drop)?),
+    }
 }
 
+/// Touches only the tables where the switch stands otherwise: each has to be locked against everyone.
 async fn switch_row_security(connection: &mut PgConnection, on: bool) -> Result<()> {
+    let tables = TABLES.map(String::from);
+    let otherwise = sqlx::query_scalar!(
+        r#"SELECT relname::text AS "name!" FROM pg_class
+            WHERE relnamespace = 'public'::regnamespace AND relname = ANY($1) AND relrowsecurity <> $2 ORDER BY 1"#,
+        &tables,
+        on
+    )
+    .fetch_all(&mut *connection)
+    .await?;
     let switch = if on { "ENABLE" } else { "DISABLE" };
     let statements: String =
-        TABLES.iter().map(|table| format!("ALTER TABLE {table} {switch} ROW LEVEL SECURITY;")).collect();
+        otherwise.iter().map(|table| format!("ALTER TABLE {table} {switch} ROW LEVEL SECURITY;")).collect();
     connection.execute(AssertSqlSafe(statements)).await?;
     Ok(())
 }

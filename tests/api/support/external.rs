@@ -25,8 +25,14 @@ pub struct ExternalServer {
 const MAKE: &str = r#"
     set -eu
     cd "$1"
-    initdb=$(command -v initdb || ls /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)
-    binaries=$(dirname "$(readlink -f "$initdb")")
+    if [ -n "$3" ]; then
+        # Where the account that runs it can read it.
+        cp -R "$3/.." other
+        binaries=$1/other/bin
+    else
+        initdb=$(command -v initdb || ls /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)
+        binaries=$(dirname "$(readlink -f "$initdb")")
+    fi
     run() { "$@"; }
     if [ "$(id -u)" = 0 ]; then
         chown -R postgres .
@@ -46,6 +52,18 @@ HBA
 
 impl ExternalServer {
     pub async fn start() -> Self {
+        Self::start_programs("").await
+    }
+
+    /// Another major version than the machine's own.
+    pub async fn start_version(major: u32) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/install-other-postgresql");
+        let programs = Command::new(script).arg(major.to_string()).output().expect("runs");
+        assert!(programs.status.success(), "{programs:?}");
+        Self::start_programs(String::from_utf8(programs.stdout).expect("a path").trim()).await
+    }
+
+    async fn start_programs(programs: &str) -> Self {
         let folder = cluster_folder().join(format!("external-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
         fs::create_dir_all(&folder).expect("a folder");
         make_certificates(&folder);
@@ -54,6 +72,7 @@ impl ExternalServer {
             .args(["-c", MAKE, "make"])
             .arg(&folder)
             .arg(port.to_string())
+            .arg(programs)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(folder.with_extension("log")).expect("a log"))
@@ -75,8 +94,12 @@ impl ExternalServer {
     }
 
     pub async fn superuser(&self) -> sqlx::Result<PgConnection> {
+        self.superuser_of("postgres").await
+    }
+
+    pub async fn superuser_of(&self, database: &str) -> sqlx::Result<PgConnection> {
         let options = PgConnectOptions::new_without_pgpass().socket(&self.folder).port(self.port);
-        PgConnection::connect_with(&options.username("postgres").database("postgres")).await
+        PgConnection::connect_with(&options.username("postgres").database(database)).await
     }
 
     pub fn file(&self, name: &str) -> String {

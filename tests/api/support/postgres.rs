@@ -124,6 +124,11 @@ impl TestDatabase {
         Self::create_from("template0").await
     }
 
+    /// An empty one that sorts as people who speak English do, as most databases of the world are.
+    pub async fn create_empty_in_language() -> Self {
+        Self::create_from("template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US' ENCODING 'UTF8'").await
+    }
+
     async fn create_from(template: &str) -> Self {
         let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let options = &cluster().options;

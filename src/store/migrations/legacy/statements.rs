@@ -91,22 +91,79 @@ pub const COLUMNS: [(&str, &[&str]); 6] = [
     ),
 ];
 
+/// Sets aside how email addresses were written.
+pub const EMAIL_BEFORE: &str = "
+    ALTER TABLE voicehive_old.users RENAME COLUMN email TO email_before;
+    ALTER TABLE voicehive_old.users ADD COLUMN email text";
+
+/// Writes email addresses as they are stored and looked up.
+pub const STORE_EMAILS: &str = "
+    UPDATE voicehive_old.users AS old SET email = new.email
+      FROM unnest($1::uuid[], $2::text[]) AS new(id, email) WHERE old.id = new.id";
+
+/// What goes with the old tables, for the report.
+pub const LEFT_BEHIND: &str = "
+    WITH old AS (
+        SELECT c.oid, c.relname, c.relacl, c.relowner FROM pg_class c
+         WHERE c.oid = ANY (ARRAY['public.users', 'public.roles', 'public.hotels', 'public.user_roles',
+                                  'public.user_hotels', 'public.user_sessions']::regclass[]))
+    SELECT format('the trigger %s of table %s is gone', t.tgname, old.relname)
+      FROM old JOIN pg_trigger t ON t.tgrelid = old.oid WHERE NOT t.tgisinternal
+    UNION ALL
+    SELECT format('the rule %s of table %s is gone', r.rulename, old.relname) FROM old JOIN pg_rewrite r ON r.ev_class = old.oid
+    UNION ALL
+    SELECT format('what %s was granted on table %s is gone (%s)', g.grantee::regrole, old.relname,
+                  string_agg(g.privilege_type, ', ' ORDER BY g.privilege_type))
+      FROM old, aclexplode(old.relacl) g WHERE g.grantee <> old.relowner AND g.grantee <> 0
+     GROUP BY g.grantee, old.relname
+    ORDER BY 1";
+
 /// What cannot be taken over: what it is, and a statement that names each of it.
-pub const PROBLEMS: [(&str, &str); 9] = [
-    (
-        "users whose email address is none",
-        "SELECT id::text FROM voicehive_old.users
-          WHERE btrim(email) !~ '^[^@[:space:]]+@[^@[:space:]]+$' OR octet_length(btrim(email)) NOT BETWEEN 3 AND 254",
-    ),
+pub const PROBLEMS: [(&str, &str); 12] = [
     (
         "users with one email address, but for upper and lower case",
-        "SELECT string_agg(id::text, ' and ') FROM voicehive_old.users GROUP BY lower(btrim(email)) HAVING count(*) > 1",
+        "SELECT string_agg(id::text, ' and ') FROM voicehive_old.users
+          WHERE email IS NOT NULL GROUP BY email HAVING count(*) > 1",
     ),
     (
-        "users with a password hash that is neither bcrypt, argon2 nor PBKDF2",
-        r"SELECT id::text FROM voicehive_old.users
-           WHERE password_hash !~ '^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$'
-             AND password_hash !~ '^(\$argon2(id|i|d)\$|\$pbkdf2-sha(1|256|512)\$|pbkdf2_sha(1|256|512)\$)'",
+        "rows that lack what they must have",
+        "SELECT format('users %s', id) FROM voicehive_old.users
+          WHERE num_nulls(active, email_verified, failed_login_attempts, created_at, updated_at) > 0
+         UNION ALL
+         SELECT format('roles %s', id) FROM voicehive_old.roles
+          WHERE num_nulls(name, display_name, permissions, active, created_at, updated_at) > 0
+         UNION ALL
+         SELECT format('hotels %s', id) FROM voicehive_old.hotels
+          WHERE num_nulls(name, pms_type, active, created_at, updated_at) > 0
+         UNION ALL
+         SELECT format('user_sessions %s', id) FROM voicehive_old.user_sessions
+          WHERE num_nulls(user_id, created_at, accessed_at, active, revoked) > 0",
+    ),
+    (
+        "assignments and sessions of users who are not there",
+        "SELECT format('user_roles %s', user_id) FROM voicehive_old.user_roles
+          WHERE NOT EXISTS (SELECT FROM voicehive_old.users u WHERE u.id = user_id)
+         UNION ALL
+         SELECT format('user_hotels %s', user_id) FROM voicehive_old.user_hotels
+          WHERE NOT EXISTS (SELECT FROM voicehive_old.users u WHERE u.id = user_id)
+         UNION ALL
+         SELECT format('user_sessions %s', id) FROM voicehive_old.user_sessions
+          WHERE NOT EXISTS (SELECT FROM voicehive_old.users u WHERE u.id = user_id)",
+    ),
+    (
+        "assigned roles that are not there",
+        "SELECT format('%s to user %s', role_id, user_id) FROM voicehive_old.user_roles
+          WHERE NOT EXISTS (SELECT FROM voicehive_old.roles r WHERE r.id = role_id)",
+    ),
+    (
+        "assignments that stand there twice",
+        "SELECT format('user_roles %s', user_id) FROM voicehive_old.user_roles GROUP BY user_id, role_id HAVING count(*) > 1
+         UNION ALL
+         SELECT format('user_hotels %s', user_id) FROM voicehive_old.user_hotels GROUP BY user_id, hotel_id HAVING count(*) > 1",
+    ),
+    (
+        "sessions with an id that another one has",
+        "SELECT session_id::text FROM voicehive_old.user_sessions GROUP BY session_id HAVING count(*) > 1",
     ),
     (
         "roles with a name that cannot be written in upper snake case",
@@ -158,7 +215,7 @@ pub const COPIES: [Copy; 6] = [
     Copy {
         table: "users",
         key: "id",
-        kept: "id, lower(btrim(email))::text, password_hash::text, first_name::text, last_name::text, active, \
+        kept: "id, email::text, password_hash::text, first_name::text, last_name::text, active, \
                email_verified, failed_login_attempts, locked_until::timestamptz, last_login_at::timestamptz, \
                password_changed_at::timestamptz, created_at::timestamptz, updated_at::timestamptz, created_by, updated_by",
         // Whoever administers and was given no hotels reached them all; anyone else reached none.
@@ -166,7 +223,7 @@ pub const COPIES: [Copy; 6] = [
             INSERT INTO users (id, email, password_hash, first_name, last_name, active, email_verified,
                    failed_login_attempts, locked_until, last_login_at, password_changed_at, hotel_scope,
                    created_at, updated_at, created_by, updated_by)
-            SELECT id, lower(btrim(email)), password_hash, first_name, last_name, active, email_verified,
+            SELECT id, email, password_hash, first_name, last_name, active, email_verified,
                    failed_login_attempts, locked_until, last_login_at, password_changed_at,
                    CASE WHEN NOT EXISTS (SELECT FROM voicehive_old.user_hotels h WHERE h.user_id = u.id)
                          AND EXISTS (SELECT FROM voicehive_old.user_roles held
@@ -262,8 +319,8 @@ pub const NOTES: [&str; 8] = [
     "SELECT format('user %s (%s) has no hotels and does not administer: reaches none', id, email)
        FROM users u WHERE hotel_scope = 'ASSIGNED'
         AND NOT EXISTS (SELECT FROM user_hotels h WHERE h.user_id = u.id) ORDER BY email",
-    "SELECT format('user %s has the email address %s, written %s before', id, users.email, old.email)
-       FROM voicehive_old.users old JOIN users USING (id) WHERE old.email::text <> users.email ORDER BY 1",
+    "SELECT format('user %s has the email address %s, written %s before', id, users.email, old.email_before)
+       FROM voicehive_old.users old JOIN users USING (id) WHERE old.email_before <> users.email ORDER BY 1",
     "SELECT format('hotel %s was assigned and did not exist: it was made, with its id for a name', id)
        FROM hotels WHERE NOT EXISTS (SELECT FROM voicehive_old.hotels old WHERE old.id = hotels.id) ORDER BY 1",
     "SELECT format('%s sessions are kept as records; their tokens are honoured no more, so everyone signs in once', count(*))
