@@ -13,13 +13,13 @@ use sqlx::postgres::PgConnectOptions;
 use super::{system, tell};
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
-use crate::identity::{is_known_hash, stored_email};
+use crate::identity::{email_to_look_up, is_known_hash};
 use crate::store::migrations::legacy::{self, TakeOverError, UserRules};
 use crate::store::migrations::{self, Drift, Wanted};
 use crate::store::{Database, embedded};
 
 /// What makes a user of the old service one of ours.
-const OLD_USERS: UserRules = UserRules { stored_email, is_known_hash };
+const OLD_USERS: UserRules = UserRules { email_to_look_up, is_known_hash };
 
 #[derive(Subcommand)]
 pub enum Command {

@@ -26,7 +26,8 @@ struct MockUser {
     password: Option<String>,
     password_hash: Option<String>,
     roles: Vec<String>,
-    /// None reaches every hotel.
+    /// None reaches every hotel; but that must be said.
+    #[serde(deserialize_with = "Option::deserialize")]
     hotel_ids: Option<Vec<String>>,
     active: bool,
 }
@@ -62,6 +63,11 @@ pub async fn run(config: Config, file: PathBuf, dry_run: bool, as_json: bool) ->
         let (imported, kept) = import.finish().await?;
         for line in &wrong {
             eprintln!("{line}");
+        }
+        if wrong.iter().any(|line| line.contains("of another user")) {
+            eprintln!(
+                "Where the demo accounts are in the way: begin with `voicehive database init --skip-users`, which makes none."
+            );
         }
         if kept {
             tracing::info!(users = imported.added, hotels = made.len(), "mock_user_migration_completed");

@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use super::system;
 use crate::config::{Config, Environment};
 use crate::http::{self, App};
+use crate::store::Database;
 use crate::store::embedded::Embedded;
 use crate::store::migrations::{self, Wanted};
 use crate::store::serving_role::{self, Tolerated};
-use crate::store::Database;
 use crate::telemetry::metrics;
 
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {

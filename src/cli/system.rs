@@ -29,6 +29,10 @@ pub fn external_database(config: &Config) -> anyhow::Result<Option<PgConnectOpti
         let options = PgConnectOptions::from_str(url.expose()).map_err(|_| {
             anyhow::anyhow!("DATABASE_URL cannot be read; it looks like postgres://user:password@host:5432/database")
         })?;
+        let options = match database.ssl_mode {
+            Some(mode) => options.ssl_mode(in_the_drivers_words(mode)),
+            None => options,
+        };
         return Ok(Some(with_certificates(database, options)?));
     }
     database.host.as_ref().map(|host| with_certificates(database, from_parts(database, host))).transpose()
@@ -67,22 +71,25 @@ fn with_certificates(settings: &DatabaseConfig, mut options: PgConnectOptions) -
 }
 
 fn from_parts(database: &DatabaseConfig, host: &str) -> PgConnectOptions {
-    let mode = match database.ssl_mode {
-        SslMode::Disable => PgSslMode::Disable,
-        SslMode::Prefer => PgSslMode::Prefer,
-        SslMode::Require => PgSslMode::Require,
-        SslMode::VerifyCa => PgSslMode::VerifyCa,
-        SslMode::VerifyFull => PgSslMode::VerifyFull,
-    };
     let options = PgConnectOptions::new_without_pgpass()
         .host(host)
         .port(database.port)
         .database(&database.database)
         .username(&database.username)
-        .ssl_mode(mode);
+        .ssl_mode(in_the_drivers_words(database.ssl_mode.unwrap_or(SslMode::Prefer)));
     match &database.password {
         Some(password) => options.password(password.expose()),
         None => options,
+    }
+}
+
+fn in_the_drivers_words(mode: SslMode) -> PgSslMode {
+    match mode {
+        SslMode::Disable => PgSslMode::Disable,
+        SslMode::Prefer => PgSslMode::Prefer,
+        SslMode::Require => PgSslMode::Require,
+        SslMode::VerifyCa => PgSslMode::VerifyCa,
+        SslMode::VerifyFull => PgSslMode::VerifyFull,
     }
 }
 

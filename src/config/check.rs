@@ -15,6 +15,10 @@ const LONGEST_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 /// The database refuses to drop anything younger.
 const SHORTEST_RETENTION: Duration = Duration::from_hours(30 * 24);
 
+/// What may stand behind the question mark of a database's URL.
+const URL_PARAMETERS: [&str; 7] =
+    ["sslmode", "sslrootcert", "sslcert", "sslkey", "application_name", "options", "host"];
+
 impl Config {
     pub(super) fn check(&self, tree: &Node) -> Result<(), Error> {
         self.database.check(tree)?;
@@ -62,14 +66,53 @@ impl DatabaseConfig {
             let missing = if self.ssl_key.is_none() { "database.ssl_key" } else { "database.ssl_certificate" };
             return refuse(missing, "found nothing, expected a file: a certificate and its key go together");
         }
-        if self.ssl_mode == SslMode::Disable && (self.ssl_root_certificate.is_some() || self.ssl_key.is_some()) {
+        self.check_url_parameters(tree)?;
+        if self.ssl_mode == Some(SslMode::Disable) && self.ssl_key.is_some() {
             return refuse("database.ssl_mode", "found disable beside certificates, expected require or verify-full");
+        }
+        let verifies = matches!(self.ssl_mode, Some(SslMode::VerifyCa | SslMode::VerifyFull))
+            || self.url_parameter("sslmode").is_some_and(|mode| mode.starts_with("verify-"));
+        if !verifies && (self.ssl_root_certificate.is_some() || self.url_parameter("sslrootcert").is_some()) {
+            return refuse(
+                "database.ssl_mode",
+                "found a root certificate that nothing would be checked by, expected verify-ca or verify-full",
+            );
         }
         if self.migration_password.is_some() && self.migration_username.is_none() {
             return refuse(
                 "database.migration_username",
                 "found nothing, expected the role that database.migration_password belongs to",
             );
+        }
+        Ok(())
+    }
+}
+
+impl DatabaseConfig {
+    /// Names and values of what stands behind the URL's question mark, as they are written.
+    fn url_parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        let parameters = self.url.as_ref().and_then(|url| url.expose().split_once('?'));
+        let parameters = parameters.map_or("", |(_, parameters)| parameters).split('&');
+        parameters.filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+    }
+
+    fn url_parameter(&self, wanted: &str) -> Option<&str> {
+        self.url_parameters().find(|(name, _)| *name == wanted).map(|(_, value)| value)
+    }
+
+    /// The driver would log one that it does not know, with its value, which may be a secret.
+    fn check_url_parameters(&self, tree: &Node) -> Result<(), Error> {
+        let refuse = |key, problem: &str| Err(Error::new(key, tree.place(key), problem));
+        if let Some((unknown, _)) = self.url_parameters().find(|(name, _)| !URL_PARAMETERS.contains(name)) {
+            let problem = format!(
+                "found the unknown parameter {}, expected one of {}",
+                quoted(unknown),
+                URL_PARAMETERS.join(", ")
+            );
+            return refuse("database.url", &problem);
+        }
+        if self.ssl_mode.is_some() && self.url_parameter("sslmode").is_some() {
+            return refuse("database.ssl_mode", "found one beside the URL's sslmode, expected it in one place");
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     AuditConfig, AuthConfig, BootstrapConfig, Config, DatabaseConfig, Environment, GraphqlConfig, HashingConfig,
-    HttpConfig, JwtAlgorithm, JwtConfig, LimitsConfig, LockoutConfig, LogConfig, LogFormat, SslMode, TracesConfig,
+    HttpConfig, JwtAlgorithm, JwtConfig, LimitsConfig, LockoutConfig, LogConfig, LogFormat, TracesConfig,
 };
 
 impl Default for Config {
@@ -39,7 +39,7 @@ impl Default for DatabaseConfig {
             migration_username: None,
             migration_password: None,
             allow_superuser: false,
-            ssl_mode: SslMode::Prefer,
+            ssl_mode: None,
             ssl_root_certificate: None,
             ssl_certificate: None,
             ssl_key: None,

@@ -91,8 +91,8 @@ pub struct DatabaseConfig {
     pub migration_password: Option<Secret>,
     /// Whether to serve as a superuser or a role that bypasses policies. Default false.
     pub allow_superuser: bool,
-    /// Encryption of the connection. Default prefer.
-    pub ssl_mode: SslMode,
+    /// Encryption of the connection. Default: what the URL says, else prefer.
+    pub ssl_mode: Option<SslMode>,
     /// The certificates (PEM) by which the server's own is checked. Default: those of public authorities.
     pub ssl_root_certificate: Option<PathBuf>,
     /// The certificate (PEM) to show the server. Default: none.

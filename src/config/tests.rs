@@ -98,7 +98,7 @@ fn every_key_has_a_variable() {
         ("DATABASE_NAME", "12", r#"database: "12""#),
         ("DATABASE_USER", "me", r#"username: "me""#),
         ("DATABASE_PASSWORD", "007", "password: Some(***)"),
-        ("DATABASE_SSL_MODE", "verify-full", "ssl_mode: VerifyFull"),
+        ("DATABASE_SSL_MODE", "verify-full", "ssl_mode: Some(VerifyFull)"),
         ("DATABASE_POOL_SIZE", "3", "pool_size: 3"),
         ("DATABASE_MAX_OVERFLOW", "0", "max_overflow: 0"),
         ("VOICEHIVE_LISTEN", "[::1]:0", r#"listen: "[::1]:0""#),
@@ -112,7 +112,7 @@ fn every_key_has_a_variable() {
         ("VOICEHIVE_DATABASE__PASSWORD", "p", "password: Some(***)"),
         ("VOICEHIVE_DATABASE__MIGRATION_USERNAME", "owner", r#"migration_username: Some("owner")"#),
         ("VOICEHIVE_DATABASE__ALLOW_SUPERUSER", "true", "allow_superuser: true"),
-        ("VOICEHIVE_DATABASE__SSL_MODE", "verify-ca", "ssl_mode: VerifyCa"),
+        ("VOICEHIVE_DATABASE__SSL_MODE", "verify-ca", "ssl_mode: Some(VerifyCa)"),
         ("VOICEHIVE_DATABASE__SSL_ROOT_CERTIFICATE", "ca.pem", r#"ssl_root_certificate: Some("ca.pem")"#),
         ("VOICEHIVE_DATABASE__POOL_SIZE", "4", "pool_size: 4"),
         ("VOICEHIVE_DATABASE__MAX_OVERFLOW", "5", "max_overflow: 5"),
@@ -330,7 +330,23 @@ fn bad_values_are_refused_with_key_place_found_and_expected() {
         ),
         ("database: {ssl_key: k}", "database.ssl_certificate in the defaults: found nothing, expected a file"),
         ("database: {ssl_certificate: c}", "database.ssl_key in the defaults: found nothing, expected a file"),
-        ("database: {ssl_mode: disable, ssl_root_certificate: c}", "database.ssl_mode in FILE: found disable beside"),
+        (
+            "database: {ssl_mode: disable, ssl_certificate: c, ssl_key: k}",
+            "database.ssl_mode in FILE: found disable beside",
+        ),
+        (
+            "database: {ssl_mode: require, ssl_root_certificate: c}",
+            "database.ssl_mode in FILE: found a root certificate",
+        ),
+        ("database: {url: 'postgres://h/d?sslmode=require&sslrootcert=c'}", "found a root certificate"),
+        (
+            "database: {url: 'postgres://h/d?sslmode=require', ssl_mode: verify-full}",
+            "database.ssl_mode in FILE: found one beside the URL's sslmode",
+        ),
+        (
+            "database: {url: 'postgres://h/d?sslpassword=hunter2'}",
+            r#"database.url in FILE: found the unknown parameter "sslpassword", expected one of sslmode,"#,
+        ),
         (
             "database: {migration_password: p}",
             "database.migration_username in the defaults: found nothing, expected the role",

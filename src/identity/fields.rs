@@ -64,7 +64,7 @@ fn invalid<T>(field: &'static str, message: impl Into<String>) -> Result<T, Refu
 
 /// An email address as it is stored: trimmed, in lower case, its domain in Unicode; None where it can be nobody's.
 /// Lengths and grammar are those of RFC 5321 and RFC 6531, without display names, quotes and address literals.
-pub fn stored_email(text: &str) -> Option<String> {
+pub(super) fn stored_email(text: &str) -> Option<String> {
     // Looked at as it was given: the domain's rules would drop some of these without a word.
     let (local, domain) = text.trim().rsplit_once('@').filter(|_| !text.contains(is_unseen))?;
     // The same domain can be written in two alphabets, and must not make two accounts.

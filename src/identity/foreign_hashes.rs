@@ -3,21 +3,26 @@
 
 use std::num::NonZeroU32;
 
-use argon2::Params;
 use argon2::password_hash::phc::PasswordHash;
+use argon2::{Params, Version};
 use aws_lc_rs::pbkdf2;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
 /// The most memory a stored argon2 hash may ask for, in KiB. One that asks for more was not made by any sane system.
-pub const MAX_MEMORY_KIB: u32 = 1024 * 1024;
-/// The most rounds a stored hash may ask for: some ten times what is advised today (OWASP, 2023: 600,000 of SHA-256).
+const MAX_MEMORY_KIB: u32 = 1024 * 1024;
+/// The most that it may go over in all its passes, in KiB: some seconds of one core.
+const MAX_MEMORY_PASSES_KIB: u64 = 4 * 1024 * 1024;
+const MAX_LANES: u32 = 64;
+/// The most rounds a stored hash may ask for, those of each block of its output counted: some ten times what is advised
+/// today (OWASP, 2023: 600,000 of SHA-256).
 const MAX_ROUNDS: u32 = 10_000_000;
-/// The highest cost of a bcrypt hash: a second or so.
-const MAX_BCRYPT_COST: u32 = 16;
+/// The costs of bcrypt: the least there are, and one that takes some seconds.
+const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 4..=16;
 
-/// A PBKDF2 hash, in one of its two text forms: `$pbkdf2-sha256$29000$salt$hash`, also with `i=29000,l=32` in the place of
-/// the rounds, and `pbkdf2_sha256$600000$salt$hash`, where the salt is the text itself.
+/// A PBKDF2 hash, in one of its text forms: `$pbkdf2-sha256$29000$salt$hash`, also with `i=29000,l=32` in the place of the
+/// rounds and, for SHA-1, as `$pbkdf2$...`; `pbkdf2_sha256$600000$salt$hash`, where the salt is the text itself; and
+/// `pbkdf2:sha256:600000$salt$hash` with the hash in hexadecimal.
 pub struct Pbkdf2 {
     algorithm: pbkdf2::Algorithm,
     rounds: NonZeroU32,
@@ -28,24 +33,29 @@ pub struct Pbkdf2 {
 impl Pbkdf2 {
     /// None where the text is no such hash, or asks for too much.
     pub fn read(text: &str) -> Option<Self> {
-        let (encoded, rest) = match text.strip_prefix("$pbkdf2-") {
-            Some(rest) => (true, rest),
-            None => (false, text.strip_prefix("pbkdf2_")?),
+        let parts: Vec<&str> = text.split('$').collect();
+        let (algorithm, rounds, salt, hash) = match *parts.as_slice() {
+            ["", "pbkdf2", rounds, salt, hash] => ("sha1", rounds, decode(salt)?, decode(hash)?),
+            ["", scheme, rounds, salt, hash] => (scheme.strip_prefix("pbkdf2-")?, rounds, decode(salt)?, decode(hash)?),
+            [scheme, rounds, salt, hash] => (scheme.strip_prefix("pbkdf2_")?, rounds, salt.into(), decode(hash)?),
+            [scheme, salt, hash] => {
+                let (algorithm, rounds) = scheme.strip_prefix("pbkdf2:")?.split_once(':')?;
+                (algorithm, rounds, salt.into(), from_hexadecimal(hash)?)
+            }
+            _ => return None,
         };
-        let mut parts = rest.split('$');
-        let [algorithm, rounds, salt, hash] = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
-        let algorithm = match algorithm {
-            "sha1" => pbkdf2::PBKDF2_HMAC_SHA1,
-            "sha256" => pbkdf2::PBKDF2_HMAC_SHA256,
-            "sha512" => pbkdf2::PBKDF2_HMAC_SHA512,
+        let (algorithm, block) = match algorithm {
+            "sha1" => (pbkdf2::PBKDF2_HMAC_SHA1, 20),
+            "sha256" => (pbkdf2::PBKDF2_HMAC_SHA256, 32),
+            "sha512" => (pbkdf2::PBKDF2_HMAC_SHA512, 64),
             _ => return None,
         };
         let rounds = rounds.strip_prefix("i=").map_or(rounds, |rest| rest.split(',').next().unwrap_or_default());
-        let rounds = rounds.parse().ok().filter(|rounds| *rounds <= MAX_ROUNDS).and_then(NonZeroU32::new)?;
-        let salt = if encoded { decode(salt)? } else { salt.as_bytes().to_vec() };
-        let hash = decode(hash)?;
-        let whole = parts.next().is_none() && !salt.is_empty() && (16..=64).contains(&hash.len());
-        whole.then_some(Self { algorithm, rounds, salt, hash })
+        let rounds: NonZeroU32 = rounds.parse().ok()?;
+        let blocks = u32::try_from(hash.len().div_ceil(block)).ok()?;
+        let fits = rounds.get().saturating_mul(blocks) <= MAX_ROUNDS;
+        let whole = !salt.is_empty() && (16..=64).contains(&hash.len());
+        (fits && whole).then_some(Self { algorithm, rounds, salt, hash })
     }
 
     pub fn verify(&self, password: &str) -> bool {
@@ -59,22 +69,42 @@ fn decode(text: &str) -> Option<Vec<u8>> {
     if text.ends_with('=') { STANDARD.decode(text).ok() } else { STANDARD_NO_PAD.decode(text).ok() }
 }
 
+fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let digits = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    (text.len().is_multiple_of(2)).then(|| text.as_bytes().chunks(2).map(digits).collect())?
+}
+
+/// The hash itself, where some write its scheme's name before it once more.
+pub fn without_scheme(hash: &str) -> &str {
+    let rest = hash.strip_prefix("argon2").filter(|rest| rest.starts_with("$argon2"));
+    rest.or_else(|| hash.strip_prefix("bcrypt$").filter(|rest| rest.starts_with("$2"))).unwrap_or(hash)
+}
+
+/// Whether this much argon2 is not a stranger's way to keep a worker busy for good.
+pub fn is_affordable(params: &Params) -> bool {
+    params.m_cost() <= MAX_MEMORY_KIB
+        && u64::from(params.m_cost()) * u64::from(params.t_cost()) <= MAX_MEMORY_PASSES_KIB
+        && params.p_cost() <= MAX_LANES
+}
+
 /// Whether a password can be checked against this hash.
 #[must_use]
 pub fn is_known(hash: &str) -> bool {
     if hash.len() > 512 {
         return false;
     }
+    let hash = without_scheme(hash);
     if let Some(rest) = ["$2a$", "$2b$", "$2y$"].iter().find_map(|prefix| hash.strip_prefix(prefix)) {
-        let cost = rest.get(..2).and_then(|cost| cost.parse().ok()).unwrap_or(u32::MAX);
-        return cost <= MAX_BCRYPT_COST && hash.parse::<bcrypt::HashParts>().is_ok();
+        let cost = rest.get(..2).and_then(|cost| cost.parse().ok());
+        return cost.is_some_and(|cost| BCRYPT_COSTS.contains(&cost)) && hash.parse::<bcrypt::HashParts>().is_ok();
     }
     if hash.starts_with("$argon2") {
         return PasswordHash::new(hash).is_ok_and(|parsed| {
             argon2::Algorithm::try_from(parsed.algorithm.as_str()).is_ok()
                 && parsed.salt.is_some()
                 && parsed.hash.is_some()
-                && Params::try_from(&parsed).is_ok_and(|params| params.m_cost() <= MAX_MEMORY_KIB)
+                && parsed.version.is_none_or(|version| Version::try_from(version).is_ok())
+                && Params::try_from(&parsed).is_ok_and(|params| is_affordable(&params))
         });
     }
     Pbkdf2::read(hash).is_some()
@@ -111,13 +141,20 @@ mod tests {
             "admin123",
             "5f4dcc3b5aa765d61d8327deb882cf99",
             "$2b$12$short",
+            "$2b$03$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ0123.",
+            "$argon2id$v=18$m=19456,t=2,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "$argon2id$v=19$m=19456,t=4294967295,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "$argon2id$v=19$m=1048576,t=5,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
             "$2b$31$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ0123.",
             "$argon2id$v=19$m=19456,t=2,p=1$$",
             "$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
             "$scrypt$ln=1$abc$def",
             &format!("$pbkdf2-sha256$0$c2FsdA${hash}"),
             &format!("$pbkdf2-sha256$10000001$c2FsdA${hash}"),
+            &format!("$pbkdf2-sha1$6000000$c2FsdA${hash}"),
             &format!("$pbkdf2-sha256$1000$${hash}"),
+            "pbkdf2:sha256:1000$salt$abc",
+            "pbkdf2:sha256:1000$salt$zz",
             &format!("$pbkdf2-md5$1000$c2FsdA${hash}"),
             &format!("$pbkdf2-sha256$1000$c2FsdA${hash}$more"),
             "$pbkdf2-sha256$1000$c2FsdA$AAAA",

@@ -52,6 +52,10 @@ pub enum KeyError {
         "jwt.signing_key_file names the key that signs: make another with `voicehive keys generate`, name that one there, and this one under jwt.previous_key_files"
     )]
     FromFile,
+    #[error(
+        "jwt.previous_key_files names keys that would still be honoured: take them out, restart the servers, then distrust"
+    )]
+    StillTrusted,
     #[error(transparent)]
     Store(#[from] crate::store::Error),
     #[error("{0} holds no key of the audit trail: 64 hexadecimal digits")]

@@ -34,7 +34,7 @@ pub use audit::{Exported, Finding, Verification, whole_detail};
 pub use bootstrap::{Administrator, BootstrapError, Seeds};
 pub use caller::{Caller, Client, Principal, UserPrincipal, require_ready};
 pub use error::{Error, Failure, Refusal, RefusalCode, Result};
-pub use fields::{Edit, stored_email};
+pub use fields::Edit;
 pub use foreign_hashes::is_known as is_known_hash;
 pub use hotels::{HotelUpdate, NewHotel};
 pub use keys::{Algorithm, KeyError};
@@ -46,7 +46,7 @@ pub use sign_in::{SignIn, SignedIn};
 pub use sign_out::{PasswordChange, SignOut};
 pub use signing_keys::{ListedKey, Rotation, new_signing_key};
 pub use tokens::IssuedTokens;
-pub use users::{Assignment, Import, Imported, Keep, NewUser, UserRecord, UserUpdate, Wrong};
+pub use users::{Assignment, Import, Imported, Keep, NewUser, UserRecord, UserUpdate, Wrong, email_to_look_up};
 
 use crate::clock::Clock;
 use crate::store::Database;

@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::foreign_hashes::{MAX_MEMORY_KIB, Pbkdf2};
+use super::foreign_hashes::{Pbkdf2, is_affordable, without_scheme};
 use super::{Error, KeyError, Result};
 use crate::telemetry::metrics;
 
@@ -191,6 +191,7 @@ impl Worker {
     }
 
     fn verify(&mut self, password: &str, stored: &str) -> Result<Verdict, String> {
+        let stored = without_scheme(stored);
         // The hash itself says which scheme it is of.
         if ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| stored.starts_with(prefix)) {
             // bcrypt looks at the first 72 bytes only; so did the system that made these hashes.
@@ -220,8 +221,9 @@ impl Worker {
         let version = parsed.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|_| malformed())?;
         let params = Params::try_from(&parsed).map_err(|_| malformed())?;
         let (Some(salt), Some(expected)) = (parsed.salt, parsed.hash) else { return Err(malformed()) };
-        if params.m_cost() > MAX_MEMORY_KIB {
-            return Err("a stored password hash asks for more than 1 GiB of memory".to_owned());
+        let ours = (params.m_cost(), params.t_cost()) == (self.params.m_cost(), self.params.t_cost());
+        if !ours && !is_affordable(&params) {
+            return Err("a stored password hash asks for more work than any sane system does".to_owned());
         }
         let mut found = vec![0; expected.len()];
         self.argon2(algorithm, version, &params, password, salt.as_ref(), &mut found)?;

@@ -3,10 +3,10 @@
 //! A new key is published before it signs, so that whoever keeps the published keys for a while has it by then; the key
 //! before it is honoured until the last token that it signed has expired.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use super::audit::Happening;
@@ -41,20 +41,10 @@ pub struct ListedKey {
     pub signs: bool,
 }
 
-/// When this server last looked for keys because of a token.
+/// When this server last looked for keys because of a token. Held while keys are read: an older reading must not go over a
+/// newer one, and whoever waits for it need not read them once more.
 #[derive(Default)]
 pub(super) struct LastLook(Mutex<Option<Instant>>);
-
-impl LastLook {
-    fn is_due(&self) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = last.is_none_or(|last| last.elapsed() >= LOOK_AGAIN);
-        if due {
-            *last = Some(Instant::now());
-        }
-        due
-    }
-}
 
 /// The keys that files hold; where none of them signs, the database has the one that does.
 pub(super) fn from_files(settings: &Settings) -> Result<Keys, KeyError> {
@@ -77,11 +67,16 @@ impl Identity {
     /// Reads the keys that servers share, and makes the first one where there is none. To be called before tokens are made
     /// or read, and every now and then. Where a file holds the key there is nothing to do.
     pub async fn load_keys(&self) -> Result<(), KeyError> {
+        let _reading = self.last_look.0.lock().await;
+        self.read_keys().await
+    }
+
+    async fn read_keys(&self) -> Result<(), KeyError> {
         if self.settings.signing_key_file.is_some() {
             return Ok(());
         }
-        let now = self.clock.now();
         let mut transaction = self.database.background().await?;
+        let now = self.clock.now();
         let mut stored = signing_keys::honoured(&mut transaction, now).await?;
         if stored.is_empty() {
             signing_keys::lock(&mut transaction).await?;
@@ -89,7 +84,7 @@ impl Identity {
             stored = signing_keys::honoured(&mut transaction, now).await?;
             if stored.is_empty() {
                 let key = new_key(self.settings.algorithm, now, now)?;
-                signing_keys::succeed(&mut transaction, &key, now).await?;
+                signing_keys::succeed(&mut transaction, &key, now, None).await?;
                 transaction.commit().await?;
                 tracing::info!(key_id = key.id, "signing_key_made");
                 stored.push(key);
@@ -99,7 +94,9 @@ impl Identity {
         for key in &stored {
             let private = PrivateKey::parse(key.private_key.as_bytes());
             let private = private.ok_or_else(|| KeyError::UnreadableStored(key.id.clone()))?;
-            if keys.signing.is_none() && key.signs_from <= now {
+            // The clocks of servers differ: the first key signs, even where its time has not quite come here.
+            let oldest = stored.last().is_some_and(|oldest| oldest.id == key.id);
+            if keys.signing.is_none() && (key.signs_from <= now || oldest) {
                 keys.sign_with(private)?;
             } else {
                 keys.honour(&private)?;
@@ -111,11 +108,15 @@ impl Identity {
 
     /// Looks for new keys where this token names one that is not known here: another server may have made it.
     pub(super) async fn look_for_key_of(&self, token: &str) {
-        if self.settings.signing_key_file.is_none()
-            && !self.tokens.knows_key_of(token)
-            && self.last_look.is_due()
-            && let Err(error) = self.load_keys().await
-        {
+        if self.settings.signing_key_file.is_some() || self.tokens.knows_key_of(token) {
+            return;
+        }
+        let mut last = self.last_look.0.lock().await;
+        if self.tokens.knows_key_of(token) || last.is_some_and(|last| last.elapsed() < LOOK_AGAIN) {
+            return;
+        }
+        *last = Some(Instant::now());
+        if let Err(error) = self.read_keys().await {
             tracing::warn!(%error, "signing_keys_not_read");
         }
     }
@@ -125,6 +126,9 @@ impl Identity {
         if self.settings.signing_key_file.is_some() {
             return Err(KeyError::FromFile);
         }
+        if how == Rotation::Distrusting && !self.settings.previous_key_files.is_empty() {
+            return Err(KeyError::StillTrusted);
+        }
         self.load_keys().await?;
         let now = self.clock.now();
         let signs_from = if how == Rotation::PublishedAhead { now + PUBLISHED_AHEAD } else { now };
@@ -133,10 +137,12 @@ impl Identity {
         let mut transaction = self.database.background().await?;
         signing_keys::lock(&mut transaction).await?;
         signing_keys::forget(&mut transaction, now).await?;
-        // A server that has not looked yet signs with the key before for some seconds more.
-        let last_token = signs_from + longest + PUBLISHED_AHEAD;
-        let others_until = if how == Rotation::Distrusting { now } else { last_token };
-        signing_keys::succeed(&mut transaction, &key, others_until).await?;
+        // A server that has not looked yet signs with the key before for some seconds more. And servers may be set to let
+        // sessions live longer than whoever rotates.
+        let expiry = signing_keys::last_expiry(&mut transaction, now).await?;
+        let last_token = (signs_from + longest).max(expiry.unwrap_or(now)) + PUBLISHED_AHEAD;
+        let all_until = (how == Rotation::Distrusting).then_some(now);
+        signing_keys::succeed(&mut transaction, &key, last_token, all_until).await?;
         let happening = Happening::new("signing_key_rotated")
             .with("key_id", key.id.as_str())
             .with("distrusting", how == Rotation::Distrusting);

@@ -1,18 +1,22 @@
 //! A connection taken from the pool, and when it is closed rather than kept.
 //!
 //! sqlx's pool closes a connection only when it was idle for long; but it goes round all that it has, so that after a rush
-//! none ever is. So whoever gives one back looks whether there are more than are to be kept.
+//! none ever is. So whoever gives one back looks whether there are more than are to be kept, once a rush has calmed down:
+//! closed any sooner, they would have to be opened again at once.
 
 use std::io::{self, ErrorKind};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
 
 use crate::telemetry::metrics;
+
+/// How long nobody may have needed more than the connections to keep before the others are closed.
+const CALM: Duration = Duration::from_secs(2);
 
 /// The pool's connections, of which `kept` stay open when a rush is over.
 #[derive(Clone)]
@@ -23,6 +27,9 @@ pub(super) struct Leases {
     /// not look too large while it grows.
     asking: Arc<AtomicU32>,
     holding: Arc<AtomicU32>,
+    began: Instant,
+    /// When more were last asked for than are kept, in milliseconds since `began`.
+    last_rush: Arc<AtomicU64>,
 }
 
 /// One of those that a number counts, until it is dropped.
@@ -47,22 +54,40 @@ impl Drop for Counted {
 
 impl Leases {
     pub(super) fn new(pool: PgPool, kept: u32) -> Self {
-        Self { pool, kept, asking: Arc::default(), holding: Arc::default() }
+        Self {
+            pool,
+            kept,
+            asking: Arc::default(),
+            holding: Arc::default(),
+            began: Instant::now(),
+            last_rush: Arc::default(),
+        }
     }
 
     /// A connection within this time.
     pub(super) async fn acquire(&self, timeout: Duration) -> sqlx::Result<Lease> {
         let began = Instant::now();
         let asking = Counted::among(&self.asking);
+        if asking.others() >= self.kept {
+            self.last_rush.store(self.now(), Ordering::Relaxed);
+        }
         match tokio::time::timeout(timeout, self.pool.acquire()).await {
             Ok(Ok(connection)) => {
                 metrics::database_pool_waited(began.elapsed());
                 let holding = Counted::among(&self.holding);
-                Ok(Lease { connection, asking, _holding: holding, pool: self.pool.clone(), kept: self.kept })
+                Ok(Lease { connection, asking, _holding: holding, leases: self.clone() })
             }
             Ok(Err(sqlx::Error::PoolTimedOut)) | Err(_) => Err(self.why_none()),
             Ok(Err(error)) => Err(error),
         }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn is_calm(&self) -> bool {
+        u128::from(self.now().saturating_sub(self.last_rush.load(Ordering::Relaxed))) >= CALM.as_millis()
     }
 
     /// Why nobody got a connection in time. The pool itself goes on trying where none can be opened, until it looks as if
@@ -81,8 +106,7 @@ pub(super) struct Lease {
     connection: PoolConnection<Postgres>,
     asking: Counted,
     _holding: Counted,
-    pool: PgPool,
-    kept: u32,
+    leases: Leases,
 }
 
 impl Lease {
@@ -109,7 +133,8 @@ impl DerefMut for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         // Idle ones, and those on their way back to the pool.
-        if self.pool.size().saturating_sub(self.asking.others()) > self.kept {
+        let spare = self.leases.pool.size().saturating_sub(self.asking.others());
+        if spare > self.leases.kept && self.leases.is_calm() {
             self.connection.close_on_drop();
         }
     }

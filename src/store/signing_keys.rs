@@ -33,18 +33,31 @@ pub async fn honoured(transaction: &mut Transaction, now: DateTime<Utc>) -> Resu
     .await?)
 }
 
-/// Adds a key that takes over from all others, which are honoured until then.
-pub async fn succeed(transaction: &mut Transaction, key: &SigningKey, others_until: DateTime<Utc>) -> Result<()> {
-    sqlx::query!(
-        "UPDATE signing_keys SET honoured_until = $1 WHERE honoured_until IS NULL OR honoured_until > $1",
-        others_until
-    )
-    .execute(transaction.statement())
-    .await?;
+/// Adds a key that takes over from the one that signs, which is honoured until then. What is honoured longer than
+/// `all_until` no longer is.
+pub async fn succeed(
+    transaction: &mut Transaction,
+    key: &SigningKey,
+    last_until: DateTime<Utc>,
+    all_until: Option<DateTime<Utc>>,
+) -> Result<()> {
     // Keys that have not signed yet never will.
     sqlx::query!("DELETE FROM signing_keys WHERE signs_from > $1", key.created_at)
         .execute(transaction.statement())
         .await?;
+    // It signs on until the new one does, whatever was meant to follow it before.
+    sqlx::query!(
+        "UPDATE signing_keys SET honoured_until = $1
+          WHERE signs_from = (SELECT max(signs_from) FROM signing_keys) OR honoured_until IS NULL",
+        last_until
+    )
+    .execute(transaction.statement())
+    .await?;
+    if let Some(until) = all_until {
+        sqlx::query!("UPDATE signing_keys SET honoured_until = $1 WHERE honoured_until > $1", until)
+            .execute(transaction.statement())
+            .await?;
+    }
     sqlx::query!(
         "INSERT INTO signing_keys (id, private_key, created_at, signs_from) VALUES ($1, $2, $3, $4)",
         key.id,
@@ -63,4 +76,14 @@ pub async fn forget(transaction: &mut Transaction, now: DateTime<Utc>) -> Result
         .execute(transaction.statement())
         .await?;
     Ok(done.rows_affected())
+}
+
+/// When the last refresh token of those that are out expires.
+pub async fn last_expiry(transaction: &mut Transaction, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT max(expires_at) FROM user_sessions WHERE active AND NOT revoked AND expires_at > $1",
+        now
+    )
+    .fetch_one(transaction.statement())
+    .await?)
 }

@@ -79,8 +79,7 @@ async fn no_secret_of_a_whole_run_is_in_its_logs() {
     run.tokens_of(&admin);
     let wrong = run.secret("another wrong guess");
     client.post("/auth/login", json!({ "email": "admin@voicehive-hotels.eu", "password": wrong })).await;
-    let old =
-        client.post("/auth/login", json!({ "email": "admin@voicehive-hotels.eu", "password": "admin123" })).await;
+    let old = client.post("/auth/login", json!({ "email": "admin@voicehive-hotels.eu", "password": "admin123" })).await;
     for token in ["access_token", "refresh_token"] {
         run.secret(old.body[token].as_str().expect("a token"));
     }
@@ -109,7 +108,8 @@ async fn no_secret_of_a_whole_run_is_in_its_logs() {
     let reset = admin.mutate("resetUserPassword", reset, "temporaryPassword").await;
     run.secret(reset.data("/resetUserPassword/temporaryPassword").as_str().expect("a password"));
     let pms = run.secret("s3cr3t-of-the-pms");
-    let hotel = json!({ "pmsHotelId": "h-9", "name": "Nine", "pmsType": "mews", "pmsConfig": { "client_secret": pms } });
+    let hotel =
+        json!({ "pmsHotelId": "h-9", "name": "Nine", "pmsType": "mews", "pmsConfig": { "client_secret": pms } });
     Client::done(&admin.mutate("createHotel", hotel, "").await, "createHotel");
 
     // The command line.

@@ -96,12 +96,45 @@ async fn a_key_that_was_overtaken_never_signs() {
 }
 
 #[tokio::test]
+async fn a_key_that_goes_on_signing_is_honoured_as_long_as_its_tokens_live() {
+    let app = TestApp::start_with(shared()).await;
+    let first = key_id(&app.admin().await);
+    // Each takes over from one that has not signed yet.
+    for _ in 0..4 {
+        app.identity.rotate_keys(voicehive_identity::identity::Rotation::PublishedAhead).await.expect("rotated");
+        app.clock.advance(Duration::from_mins(9));
+        app.identity.load_keys().await.expect("read");
+    }
+    let last = app.admin().await;
+    assert_eq!(key_id(&last), first);
+    app.clock.advance(Duration::from_hours(720) - Duration::from_mins(1));
+    app.identity.load_keys().await.expect("read");
+    assert!(published(&app).await.contains(&Value::from(first)), "a remembered session's token may still live");
+}
+
+#[tokio::test]
+async fn a_server_whose_clock_is_behind_signs_with_the_first_key() {
+    let ahead = TestApp::start().await;
+    let one = TestApp::start_on(ahead.database.clone(), shared()).await;
+    sqlx::query("UPDATE signing_keys SET signs_from = signs_from + interval '1 minute'")
+        .execute(&one.database.superuser)
+        .await
+        .expect("as a clock that is ahead would");
+    let two = TestApp::start_on(ahead.database.clone(), shared()).await;
+    two.admin().await;
+}
+
+#[tokio::test]
 async fn servers_that_start_at_once_make_one_key() {
     let one = TestApp::start().await;
     let mut starting = tokio::task::JoinSet::new();
     for _ in 0..4 {
         let database = one.database.clone();
-        starting.spawn(async move { published(&TestApp::start_on(database, shared()).await).await });
+        starting.spawn(async move {
+            let app = TestApp::start_on(database, shared()).await;
+            app.admin().await;
+            published(&app).await
+        });
     }
     let mut seen = starting.join_all().await;
     seen.dedup();

@@ -51,6 +51,8 @@ async fn connections_are_encrypted_and_certificates_checked_as_configured() {
     one_line(&with(&certificate("other-client")).output().expect("runs"));
     server.is_refused(&[("DATABASE_USER", "by_certificate")], "certificate");
 
+    server.is_refused(&[mode("require"), (root, &ca)], "database.ssl_mode");
+
     let url = format!(
         "postgres://voicehive:serve%20pass@localhost:{}/voicehive?sslmode=verify-full&sslrootcert={ca}",
         server.port
@@ -60,6 +62,13 @@ async fn connections_are_encrypted_and_certificates_checked_as_configured() {
         by_url.env_remove(format!("DATABASE_{part}"));
     }
     assert_eq!(told_json(by_url)["status"], "healthy");
+    // The mode is also for a URL that says none: this server's authority is not a public one.
+    let url = format!("postgres://voicehive:serve%20pass@localhost:{}/voicehive", server.port);
+    let mut by_url = server.voicehive(&["database", "health"], &[("DATABASE_URL", &url), mode("verify-full")]);
+    for part in ["HOST", "PORT", "NAME", "USER", "PASSWORD"] {
+        by_url.env_remove(format!("DATABASE_{part}"));
+    }
+    assert!(one_line(&by_url.output().expect("runs")).contains("database.ssl_root_certificate"));
 
     server.is_refused(&[("DATABASE_PASSWORD", "wrong pass")], "check DATABASE_USER and DATABASE_PASSWORD");
     server.is_refused(&[("DATABASE_NAME", "nowhere")], "`voicehive database init --create-db`");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use sqlx::Executor;
 
-use super::support::{Setup, TestApp, TestDatabase, cluster_folder, told, voicehive};
+use super::support::{Setup, TestApp, TestDatabase, cluster_folder, one_line, told, voicehive};
 
 fn file(database: &TestDatabase, name: &str, text: &str) -> PathBuf {
     let path = cluster_folder().join(format!("{}-{name}", database.options.get_database().expect("a name")));
@@ -65,6 +65,132 @@ async fn hashes_of_other_systems_sign_in() {
     assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE type = 'users_imported'").await, 1);
 }
 
+/// Hashes of the password `harbour lamp`, as other systems' own programs wrote them at a low cost.
+const FOREIGN: [&str; 9] = [
+    "$pbkdf2-sha256$1200$yjkHgFAqpbSWkjIGoBQipA$7P4BsM3hWO2RkeA5ls0bGiGtBF4.t68ZuXIC.GAxGpE",
+    "$pbkdf2$1200$bq2VkrK2dk7p/b83BiCkdA$GQn3WmfZUq/KcpxJ1QsmvmykZI8",
+    "$pbkdf2-sha512$1200$UWrt/X8vJWTs/X9Pac3Z2w$rQP/LbMvgAP.qNlyBMm4FnsN3ROFHSplAmkg8uqU4heucrytzV2oAZFCoR1AOfIEtcc13rLKaO6cph7nMyJ4mA",
+    "pbkdf2_sha256$1200$pepperandsalt$yQY+FJmY9DBjSQlDXwpVm7xLoj5SGrrg+2RhbTK98SM=",
+    "pbkdf2_sha1$1200$pepperandsalt$Xh9PSXPtdJJgHZ5Djx4B5R2fQ1s=",
+    "pbkdf2:sha256:1200$WCAhlPRgPOHOPUFE$f9dbf8b2be6302a1563434518dee7d563c1069dc39f928b38b64cd61e3f10acd",
+    "argon2$argon2id$v=19$m=1024,t=1,p=1$cGVwcGVyYW5kc2FsdHBlcHBlcg$zAMialWFiEoD7LqLJLKfKGsIbN+6/RwPuHcyP43hWa0",
+    "$argon2id$v=19$m=1024,t=1,p=1$Lnb1YIyQv6+1uMNDgIp84Q$FXEm3vPVIUkPyD3b5vdDjhN9vOotxF18SWvek9ByUL4",
+    "$2b$04$OuVWiPGSI7AkMawA0osIYuzwGQqkLcVrWZJxQYjeJu5LStCg3QqLu",
+];
+
+#[tokio::test]
+async fn hashes_that_other_programs_wrote_sign_in_once_and_are_renewed() {
+    let database = TestDatabase::create().await;
+    let row = |(number, hash): (usize, &&str)| {
+        json!({ "email": format!("u{number}@h.test"), "password_hash": hash, "email_verified": true }).to_string()
+    };
+    let rows: Vec<String> = FOREIGN.iter().enumerate().map(row).collect();
+    let path = file(&database, "foreign.jsonl", &rows.join("\n"));
+    assert_eq!(import(&database, &path, &[]).0["added"], json!(FOREIGN.len()));
+    let app = TestApp::start_on(database.into(), Setup::usual()).await;
+    for number in 0..FOREIGN.len() {
+        let email = format!("u{number}@h.test");
+        let wrong = app.anonymous().try_sign_in(&email, "harbour lamps").await;
+        assert_eq!(wrong.refusals("login"), ["INVALID_CREDENTIALS"], "{}", FOREIGN[number]);
+        app.anonymous().sign_in(&email, "harbour lamp").await;
+    }
+    let renewed =
+        "SELECT count(*) FROM users WHERE password_hash LIKE '$argon2id$v=19$m=19456,t=2,p=1$%' AND email LIKE 'u%'";
+    assert_eq!(app.count(renewed).await, i64::try_from(FOREIGN.len()).expect("few"));
+}
+
+#[tokio::test]
+async fn a_person_who_stands_in_a_file_twice_is_one() {
+    let database = TestDatabase::create().await;
+    let id = |n: u8| format!("00000000-0000-7000-8000-0000000000{n:02x}");
+    let row = |n: u8, email: &str, role: &str| {
+        json!({ "id": id(n), "email": email, "roles": [role], "hotels": ["hotel-001"] }).to_string()
+    };
+    let rows = [
+        row(1, "b@h.test", "HOTEL_STAFF"),
+        row(1, "b@h.test", "HOTEL_STAFF"),
+        row(1, "a@h.test", "SYSTEM_ADMIN"),
+        row(2, "b@h.test", "SYSTEM_ADMIN"),
+        r#"{"email": "admin@voicehive-hotels.eu", "id": "00000000-0000-7000-8000-000000000003"}"#.to_owned(),
+        row(3, "c@h.test", "HOTEL_STAFF"),
+    ];
+    let path = file(&database, "twice.jsonl", &rows.join("\n"));
+    let (outcome, wrong) = import(&database, &path, &[]);
+    assert_eq!(outcome, json!({ "added": 2, "there_already": 1, "wrong": 3, "kept": true }), "{wrong:#?}");
+    assert_eq!(wrong[0], format!("3: {} is the id of another user, b@h.test", id(1)));
+    assert_eq!(wrong[1], format!("4: b@h.test is the email address of another user, {}", id(1)));
+    assert!(wrong[2].starts_with("5: admin@voicehive-hotels.eu is the email address of another user"));
+    let roles: Vec<(String, String)> = sqlx::query_as(
+        "SELECT u.email, r.name FROM users u JOIN user_roles ON user_id = u.id JOIN roles r ON r.id = role_id
+          WHERE u.email LIKE '%@h.test' ORDER BY 1",
+    )
+    .fetch_all(&database.superuser)
+    .await
+    .expect("roles");
+    assert_eq!(roles, [("b@h.test".into(), "HOTEL_STAFF".into()), ("c@h.test".into(), "HOTEL_STAFF".into())]);
+}
+
+#[tokio::test]
+async fn csv_as_spreadsheets_and_accidents_leave_it() {
+    let database = TestDatabase::create().await;
+    database
+        .superuser
+        .execute(
+            r"INSERT INTO hotels (id, name, pms_type) VALUES ('A;B', 'semicolon', 'mews'), ('C\', 'backslash', 'mews')",
+        )
+        .await
+        .expect("hotels");
+    let text = "\u{feff}email,active,first_name,hotels\r\none@h.test,TRUE,\"Line\nbreak\",A\\;B;C\\\\\r\n\
+                two@h.test,FALSE,,\r\nthree@h.test,maybe,,\r\n";
+    let path = file(&database, "sheet.csv", text);
+    let (outcome, wrong) = import(&database, &path, &[]);
+    assert_eq!((&outcome["added"], &outcome["wrong"]), (&json!(1), &json!(2)), "{wrong:#?}");
+    assert!(wrong[0].contains("first_name") && wrong[1].contains("neither true nor false"), "{wrong:#?}");
+    let text = text.replace("\"Line\nbreak\"", "One");
+    let path = file(&database, "sheet.csv", &text);
+    assert_eq!(import(&database, &path, &[]).0["added"], json!(1));
+    let hotels: Vec<String> = sqlx::query_scalar(
+        "SELECT hotel_id FROM user_hotels JOIN users ON id = user_id WHERE email = 'one@h.test' ORDER BY 1",
+    )
+    .fetch_all(&database.superuser)
+    .await
+    .expect("hotels");
+    assert_eq!(hotels, ["A;B", r"C\"]);
+    let again = file(&database, "again.csv", "");
+    told(voicehive(&database.options, &["users", "export", "--output", again.to_str().expect("a path")]));
+    assert_eq!(import(&database, &again, &[]).0["there_already"], json!(5));
+
+    let open: String = (0..30_000).map(|n| format!("open{n}@h.test,\n")).collect();
+    let path = file(&database, "open.csv", &format!("email,first_name\nx@h.test,\"never closed\n{open}"));
+    let output =
+        voicehive(&database.options, &["users", "import", path.to_str().expect("a path")]).output().expect("runs");
+    let line = one_line(&output);
+    assert!(line.contains("line 2: the row is longer than"), "{line}");
+
+    let marked = file(&database, "marked.jsonl", "\u{feff}{\"email\": \"marked@h.test\"}\n");
+    assert_eq!(import(&database, &marked, &[]).0["added"], json!(1));
+}
+
+#[tokio::test]
+async fn an_export_takes_no_file_of_somebody_else() {
+    let app = TestApp::start().await;
+    let options = &app.database.options;
+    let path = file(&app.database, "kept.jsonl", "kept");
+    let part = path.with_extension("jsonl.part");
+    let elsewhere = file(&app.database, "elsewhere", "elsewhere");
+    std::os::unix::fs::symlink(&elsewhere, &part).expect("a link");
+    let output = path.to_str().expect("a path");
+    let nobody = voicehive(options, &["users", "export", "--user", "nobody@h.test", "--output", output]);
+    assert!(one_line(&{ nobody }.output().expect("runs")).contains("nothing is kept about"));
+    assert_eq!(std::fs::read_to_string(&path).expect("read"), "kept");
+    assert!(!part.exists());
+    std::os::unix::fs::symlink(&elsewhere, &part).expect("a link");
+    told(voicehive(options, &["users", "export", "--output", output]));
+    assert_eq!(std::fs::read_to_string(&elsewhere).expect("read"), "elsewhere");
+    assert_eq!(std::fs::read_to_string(&path).expect("read").lines().count(), 3);
+    assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE type = 'users_exported'").await, 1);
+}
+
 #[tokio::test]
 async fn rows_that_are_wrong_are_named_and_the_rest_goes_in() {
     let database = TestDatabase::create().await;
@@ -97,7 +223,7 @@ async fn rows_that_are_wrong_are_named_and_the_rest_goes_in() {
         "3: unknown field `password`",
         "4: email \"no address\" is no email address",
         "5: password_hash is neither argon2, bcrypt nor PBKDF2",
-        "6: there is no role \"CHEF\"",
+        "6: there is no role \"CHEF\"; make it first",
         "7: there is no hotel \"hotel-404\"",
         "8: hotel_scope \"SOME\" is neither ALL nor ASSIGNED",
         "9: admin@voicehive-hotels.eu is the email address of another user",
@@ -165,20 +291,40 @@ async fn an_import_that_was_killed_is_ended_by_running_it_again() {
         (0..40_000).map(|n| format!("{{\"email\": \"u{n}@h.test\", \"roles\": [\"HOTEL_STAFF\"]}}\n")).collect();
     let path = file(&database, "many.jsonl", &rows);
     let (before, _, _) = counts(&database).await;
-    let mut process = voicehive(&database.options, &["users", "import", path.to_str().expect("a path")])
+    let arguments = ["users", "import", path.to_str().expect("a path")];
+    let mut there = before;
+    for signal in ["-KILL", "-INT"] {
+        let mut process = voicehive(&database.options, &arguments)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("starts");
+        super::support::eventually("more users are in", async || counts(&database).await.0 > there).await;
+        let id = process.id().to_string();
+        assert!(std::process::Command::new("kill").args([signal, &id]).status().expect("sent").success());
+        process.wait().expect("ended");
+        let (now, roles, _) = counts(&database).await;
+        assert!(now < before + 40_000, "{signal} came half-way");
+        assert_eq!(now - before, roles - 3, "nobody is half in");
+        let last = "SELECT coalesce(max(substring(email FROM '^u([0-9]+)@')::bigint), -1) + 1 FROM users";
+        let last: i64 = sqlx::query_scalar(last).fetch_one(&database.superuser).await.expect("the last");
+        assert_eq!(last, now - before, "the file is in up to one row");
+        there = now;
+    }
+    let mut whole = voicehive(&database.options, &[&arguments[..], &["--all-or-nothing"]].concat())
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
         .spawn()
         .expect("starts");
-    super::support::eventually("some users are in", async || counts(&database).await.0 > before).await;
-    process.kill().expect("killed");
-    process.wait().expect("ended");
-    let (there, roles, _) = counts(&database).await;
-    assert!(there < before + 40_000, "it was killed half-way");
-    assert_eq!(there - before, roles - 3, "nobody is half in");
-    let last = "SELECT coalesce(max(substring(email FROM '^u([0-9]+)@')::bigint), -1) + 1 FROM users";
-    let last: i64 = sqlx::query_scalar(last).fetch_one(&database.superuser).await.expect("the last");
-    assert_eq!(last, there - before, "the file is in up to one row");
+    let writing = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+                    AND query LIKE 'INSERT INTO users%' AND application_name = 'voicehive')";
+    super::support::eventually("it writes", async || {
+        sqlx::query_scalar(writing).fetch_one(&database.superuser).await.expect("activity")
+    })
+    .await;
+    whole.kill().expect("killed");
+    whole.wait().expect("ended");
+    assert_eq!(counts(&database).await.0, there, "nothing of it is kept");
     let (outcome, _) = import(&database, &path, &[]);
     assert_eq!(outcome["wrong"], json!(0));
     assert_eq!(counts(&database).await, (before + 40_000, 3 + 40_000, 1));
@@ -222,6 +368,7 @@ gone@hotel1.com: {{user_id: gone-001, email: gone@hotel1.com, password: anything
         (yaml.replace("password: anything9, ", ""), "gone@hotel1.com: has neither password nor password_hash"),
         (yaml.replace("active: false", "active: false, phone: 1"), "unknown field `phone`"),
         (yaml.replace("user_id: gone-001, ", ""), "gone@hotel1.com: has no user_id"),
+        (yaml.replace("hotel_ids: [], ", ""), "gone@hotel1.com: has no hotel_ids"),
     ] {
         let output = import(&file(&database, "spoilt.yaml", &spoilt), &[]);
         let error = String::from_utf8_lossy(&output.stderr);

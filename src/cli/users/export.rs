@@ -1,7 +1,7 @@
 //! `voicehive users export`.
 
 use std::fs::{self, OpenOptions};
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{BufWriter, ErrorKind, IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,11 +28,12 @@ pub async fn everyone(config: Config, file: Option<PathBuf>, format: Option<Form
                 .await?;
             progress.finish_and_clear();
             writer.finish()?;
-            Ok(users)
+            Ok(Some(users))
         })
         .await
     })
-    .await?;
+    .await?
+    .unwrap_or_default();
     eprintln!("{users} users exported, with their password hashes: keep the file as you keep the database.");
     Ok(ExitCode::SUCCESS)
 }
@@ -52,11 +53,12 @@ pub async fn person(config: Config, user: String, file: Option<PathBuf>) -> anyh
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes to standard output, or to a file that nobody else may read and that is there only when it is whole.
+/// Writes to standard output, or to a file that nobody else may read and that is there only when it is whole. Where there
+/// is nothing to write the file stays as it is.
 async fn into<T>(
     file: Option<&Path>,
-    write: impl AsyncFnOnce(&mut dyn Write) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
+    write: impl AsyncFnOnce(&mut dyn Write) -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<Option<T>> {
     let Some(file) = file else {
         let mut output = BufWriter::with_capacity(1024 * 1024, std::io::stdout());
         let done = write(&mut output).await?;
@@ -66,12 +68,28 @@ async fn into<T>(
     let mut name = file.as_os_str().to_owned();
     name.push(".part");
     let part = PathBuf::from(name);
-    let open = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part);
-    let mut output =
-        BufWriter::with_capacity(1024 * 1024, open.with_context(|| format!("cannot write {}", part.display()))?);
+    // What an earlier run left there may be for others to read, or lead elsewhere.
+    let cleared = fs::remove_file(&part).or_else(|error| match error.kind() {
+        ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    });
+    let open = cleared.and_then(|()| OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part));
+    let open = open.with_context(|| format!("cannot write {}", part.display()))?;
+    let written = write_whole(BufWriter::with_capacity(1024 * 1024, open), write).await;
+    if !matches!(written, Ok(Some(_))) {
+        let _ = fs::remove_file(&part);
+        return written;
+    }
+    fs::rename(&part, file).with_context(|| format!("cannot write {}", file.display()))?;
+    written
+}
+
+async fn write_whole<T>(
+    mut output: BufWriter<fs::File>,
+    write: impl AsyncFnOnce(&mut dyn Write) -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<Option<T>> {
     let done = write(&mut output).await?;
     output.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-    fs::rename(&part, file).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(done)
 }
 

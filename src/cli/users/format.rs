@@ -1,11 +1,13 @@
 //! The two forms of a file of users: JSON Lines, and CSV with the same fields, lists separated by ";".
 
-use std::io::{BufRead, Read, Write};
+use std::cell::Cell;
+use std::io::{BufRead, ErrorKind, Read, Write};
 use std::path::Path;
+use std::rc::Rc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::ValueEnum;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
 use crate::identity::UserRecord;
@@ -35,15 +37,20 @@ pub fn read(format: Format, input: impl Read, mut take: impl FnMut(Row) -> bool)
     match format {
         Format::Jsonl => read_lines(input, take),
         Format::Csv => {
-            let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(input);
+            let since = Rc::new(Cell::new(0));
+            let mut reader = csv::ReaderBuilder::new().from_reader(Bounded { input, since: since.clone() });
             let headers = reader.headers()?.clone();
             let mut record = csv::StringRecord::new();
             loop {
                 let line = reader.position().line();
+                since.set(0);
                 let row = match reader.read_record(&mut record) {
                     Ok(false) => return Ok(()),
                     Ok(true) => record.deserialize::<CsvRecord>(Some(&headers)).map_err(|error| in_words(&error)),
-                    Err(error) if error.is_io_error() => return Err(error.into()),
+                    Err(error) if error.is_io_error() => {
+                        let error = std::io::Error::from(error);
+                        return Err(std::io::Error::new(error.kind(), format!("line {line}: {error}")));
+                    }
                     Err(error) => Err(in_words(&error)),
                 };
                 let line = record.position().map_or(line, csv::Position::line);
@@ -55,6 +62,27 @@ pub fn read(format: Format, input: impl Read, mut take: impl FnMut(Row) -> bool)
     }
 }
 
+/// Ends a file in which a row has no end: a quotation mark that nothing closes would make one row, in memory, of all that
+/// comes after it.
+struct Bounded<R> {
+    input: R,
+    /// Bytes read since the row began, but for what was read ahead then.
+    since: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.since.get() > LONGEST_LINE {
+            let problem =
+                format!("the row is longer than {LONGEST_LINE} bytes; a quotation mark may be left open in it");
+            return Err(std::io::Error::new(ErrorKind::InvalidData, problem));
+        }
+        let read = self.input.read(buffer)?;
+        self.since.set(self.since.get().saturating_add(read as u64));
+        Ok(read)
+    }
+}
+
 fn read_lines(input: impl Read, mut take: impl FnMut(Row) -> bool) -> std::io::Result<()> {
     let mut input = std::io::BufReader::with_capacity(1024 * 1024, input);
     let mut text = Vec::new();
@@ -62,6 +90,10 @@ fn read_lines(input: impl Read, mut take: impl FnMut(Row) -> bool) -> std::io::R
         text.clear();
         if input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut text)? == 0 {
             break;
+        }
+        // Some editors begin a file with this mark of UTF-8.
+        if line == 1 && text.starts_with("\u{feff}".as_bytes()) {
+            text.drain(.."\u{feff}".len());
         }
         let row = if text.len() as u64 == LONGEST_LINE && text.last() != Some(&b'\n') {
             input.skip_until(b'\n')?;
@@ -103,11 +135,11 @@ struct CsvRecord {
     first_name: Option<String>,
     #[serde(default)]
     last_name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "truth")]
     active: Option<bool>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "truth")]
     email_verified: Option<bool>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "truth")]
     must_change_password: Option<bool>,
     #[serde(default)]
     hotel_scope: Option<String>,
@@ -123,9 +155,41 @@ struct CsvRecord {
     last_login_at: Option<DateTime<Utc>>,
 }
 
+/// As spreadsheets write it, too: TRUE.
+fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    match String::deserialize(deserializer)?.to_lowercase().as_str() {
+        "" => Ok(None),
+        "true" => Ok(Some(true)),
+        "false" => Ok(Some(false)),
+        _ => Err(serde::de::Error::custom("found neither true nor false")),
+    }
+}
+
+/// A list in one field. A hotel's id may hold the separator, which then has a backslash before it.
+fn list(text: &str) -> Vec<String> {
+    let (mut names, mut name, mut escaped) = (Vec::new(), String::new(), false);
+    for character in text.chars() {
+        match character {
+            '\\' if !escaped => escaped = true,
+            ';' if !escaped => names.push(std::mem::take(&mut name)),
+            _ => {
+                name.push(character);
+                escaped = false;
+            }
+        }
+    }
+    names.push(name);
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+fn in_one_field(names: &[String]) -> String {
+    let escaped: Vec<_> = names.iter().map(|name| name.replace('\\', "\\\\").replace(';', "\\;")).collect();
+    escaped.join(";")
+}
+
 impl From<CsvRecord> for UserRecord {
     fn from(row: CsvRecord) -> Self {
-        let list = |text: &str| text.split(';').filter(|name| !name.is_empty()).map(str::to_owned).collect();
         Self {
             id: row.id,
             email: row.email,
@@ -182,8 +246,8 @@ impl<W: Write> Writer<W> {
                     user.email_verified.to_string(),
                     user.must_change_password.to_string(),
                     user.hotel_scope.clone(),
-                    user.roles.join(";"),
-                    user.hotels.join(";"),
+                    in_one_field(&user.roles),
+                    in_one_field(&user.hotels),
                     time(user.created_at).unwrap_or_default(),
                     time(user.password_changed_at).unwrap_or_default(),
                     time(user.last_login_at).unwrap_or_default(),

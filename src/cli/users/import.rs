@@ -76,7 +76,8 @@ async fn take_in(
     let import = identity.begin_import(keep).await?;
     {
         let batches = futures_util::stream::poll_fn(|context| batches.poll_recv(context));
-        let mut done = std::pin::pin!(batches.enumerate().map(|(number, batch)| write(&import, number, batch)).buffered(AT_ONCE));
+        let mut done =
+            std::pin::pin!(batches.enumerate().map(|(number, batch)| write(&import, number, batch)).buffered(AT_ONCE));
         while let Some(wrong) = done.try_next().await? {
             for (line, why) in wrong {
                 progress.suspend(|| eprintln!("{}:{line}: {why}", file.display()));

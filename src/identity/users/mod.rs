@@ -5,6 +5,7 @@ mod assign;
 mod change;
 mod create;
 mod delete;
+mod record;
 mod standing;
 mod transfer;
 mod update;
@@ -16,8 +17,9 @@ use uuid::Uuid;
 pub use assign::Assignment;
 pub(super) use change::{as_allowed, later_than};
 pub use create::NewUser;
+pub use record::UserRecord;
 pub(super) use standing::MAX_REASON;
-pub use transfer::{Import, Imported, Keep, UserRecord, Wrong};
+pub use transfer::{Import, Imported, Keep, Wrong};
 pub use update::UserUpdate;
 
 use super::fields::stored_email;
@@ -27,7 +29,7 @@ use crate::store::users::{self, User, UserCursor, UserFilter, UserOrder, UsersOf
 
 /// An email address as it is looked up: as it is stored, or at least trimmed and in lower case, for accounts that came from
 /// elsewhere; None where it can be nobody's.
-pub(super) fn email_to_look_up(text: &str) -> Option<String> {
+pub fn email_to_look_up(text: &str) -> Option<String> {
     let lenient = || {
         let email = text.trim().to_lowercase();
         let plausible = (3..=254).contains(&email.len()) && email.contains('@') && !email.contains(char::is_control);

@@ -5,11 +5,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::PoisonError;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::{Mutex, watch};
 use uuid::Uuid;
 
 use super::create::MAX_NAME;
+use super::record::UserRecord;
 use crate::identity::audit::{Happening, fields_of_hotel};
 use crate::identity::fields::{self, MAX_ROLES_OR_HOTELS, stored_email};
 use crate::identity::{Identity, foreign_hashes};
@@ -17,52 +18,6 @@ use crate::store::users::HotelScope;
 use crate::store::users::changes::Pairs;
 use crate::store::users::transfer::{self, UserRow};
 use crate::store::{self, Scope, StatementCount, Transaction, hotels, seeds};
-
-/// A user as a file has them.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct UserRecord {
-    /// None: a new one is made.
-    #[serde(default)]
-    pub id: Option<Uuid>,
-    pub email: String,
-    /// argon2, bcrypt or PBKDF2; None: nobody signs in until a password is set.
-    #[serde(default)]
-    pub password_hash: Option<String>,
-    #[serde(default)]
-    pub first_name: Option<String>,
-    #[serde(default)]
-    pub last_name: Option<String>,
-    #[serde(default = "yes")]
-    pub active: bool,
-    #[serde(default)]
-    pub email_verified: bool,
-    #[serde(default)]
-    pub must_change_password: bool,
-    /// ALL or ASSIGNED.
-    #[serde(default = "assigned")]
-    pub hotel_scope: String,
-    /// Names.
-    #[serde(default)]
-    pub roles: Vec<String>,
-    /// PMS hotel ids.
-    #[serde(default)]
-    pub hotels: Vec<String>,
-    #[serde(default)]
-    pub created_at: Option<DateTime<Utc>>,
-    #[serde(default)]
-    pub password_changed_at: Option<DateTime<Utc>>,
-    #[serde(default)]
-    pub last_login_at: Option<DateTime<Utc>>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn assigned() -> String {
-    "ASSIGNED".to_owned()
-}
 
 /// What of an import is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,24 +75,23 @@ impl Turns {
 }
 
 impl Identity {
-    /// Hands every user to `give`, password hashes included; how many. The trail tells that it was done.
+    /// Hands every user to `give`, password hashes included; how many. The trail tells of it.
     pub async fn export_users<E: From<store::Error>>(
         &self,
         mut give: impl FnMut(UserRecord) -> Result<(), E>,
     ) -> Result<u64, E> {
+        // Told before the first one is given: whoever breaks off half-way has half of the hashes.
+        let mut telling = self.database.background().await?;
+        self.record_own(&mut telling, Happening::new("users_exported"), self.clock.now()).await?;
+        telling.commit().await?;
         let mut transaction = self.database.read(&Scope::system(), &StatementCount::default()).await?;
         transaction.take_time().await?;
         let mut given = 0;
         transfer::each(&mut transaction, |row| {
             given += 1;
-            give(record_of(row))
+            give(row.into())
         })
         .await?;
-        drop(transaction);
-        let mut transaction = self.database.background().await?;
-        let happening = Happening::new("users_exported").with("users", given);
-        self.record_own(&mut transaction, happening, self.clock.now()).await?;
-        transaction.commit().await?;
         Ok(given)
     }
 
@@ -169,12 +123,12 @@ impl Import<'_> {
     /// be under way, and end as if they came one after the other.
     pub async fn add(&self, batch: usize, records: Vec<(u64, UserRecord)>) -> store::Result<Vec<Wrong>> {
         let now = self.identity.clock.now();
-        let (mut wrong, mut rows) = (Vec::new(), Vec::with_capacity(records.len()));
+        let (mut wrong, mut rows, mut there_already) = (Vec::new(), Vec::with_capacity(records.len()), 0);
         let lines = (records.first().map(|(line, _)| *line), records.last().map(|(line, _)| *line));
         for (line, record) in records {
-            let given_id = record.id;
+            let id = record.id;
             match self.checked(record, now) {
-                Ok(row) => rows.push((line, given_id, row)),
+                Ok(row) => rows.push(Given { line, id, row }),
                 Err(why) => wrong.push((line, why)),
             }
         }
@@ -187,18 +141,31 @@ impl Import<'_> {
             Some(transaction) => transaction,
             None => own.insert(self.identity.database.background().await?),
         };
-        // In one order, so that two imports at once wait for each other and never in a circle.
-        rows.sort_by(|(_, _, one), (_, _, other)| one.email.cmp(&other.email));
-        let users: Vec<UserRow> = rows.iter().map(|(_, _, row)| row.clone()).collect();
-        let added: HashSet<Uuid> = transfer::insert_new(transaction, &users, now).await?.into_iter().collect();
+        let mut added = Vec::new();
+        // Who stands in the file twice comes after whom they stand behind.
+        while !rows.is_empty() {
+            let (mut first, later) = without_repeated(rows);
+            // In one order, so that two imports at once wait for each other and never in a circle.
+            first.sort_by(|one, other| one.row.email.cmp(&other.row.email));
+            let users: Vec<&UserRow> = first.iter().map(|given| &given.row).collect();
+            let new: HashSet<Uuid> = transfer::insert_new(transaction, &users, now).await?.into_iter().collect();
+            let (new, mut passed): (Vec<Given>, Vec<Given>) =
+                first.into_iter().partition(|given| new.contains(&given.row.id));
+            added.extend(new.into_iter().map(|given| given.row));
+            passed.extend(later);
+            rows = Vec::new();
+            for (given, standing) in standing(transaction, passed).await? {
+                match standing {
+                    Standing::ThereAlready => there_already += 1,
+                    Standing::TakenBy(why) => wrong.push((given.line, why)),
+                    Standing::New => rows.push(given),
+                }
+            }
+        }
         // Whose email address or id is in this batch waits for its end inside the database.
         self.adding.pass();
-        give_roles_and_hotels(transaction, users.iter().filter(|row| added.contains(&row.id)), now).await?;
-        let passed: Vec<_> = rows.iter().filter(|(_, _, row)| !added.contains(&row.id)).collect();
-        let taken = taken_by_others(transaction, &passed).await?;
+        give_roles_and_hotels(transaction, &added, now).await?;
 
-        let there_already = passed.len() - taken.len();
-        wrong.extend(taken);
         if !added.is_empty() {
             let happening = Happening::new("users_imported")
                 .with("users", added.len() as u64)
@@ -213,7 +180,7 @@ impl Import<'_> {
         self.committing.pass();
         let mut imported = self.imported.lock().unwrap_or_else(PoisonError::into_inner);
         imported.added += added.len() as u64;
-        imported.there_already += there_already as u64;
+        imported.there_already += there_already;
         imported.wrong += wrong.len() as u64;
         wrong.sort_unstable();
         Ok(wrong)
@@ -307,14 +274,14 @@ fn known(mut given: Vec<String>, known: &HashSet<String>, what: &str) -> Result<
         return Err(format!("{} {what}s are more than {MAX_ROLES_OR_HOTELS}", given.len()));
     }
     match given.iter().find(|name| !known.contains(*name)) {
-        Some(unknown) => Err(format!("there is no {what} {unknown:?}")),
+        Some(unknown) => Err(format!("there is no {what} {unknown:?}; make it first")),
         None => Ok(given),
     }
 }
 
 async fn give_roles_and_hotels(
     transaction: &mut Transaction,
-    users: impl Iterator<Item = &UserRow>,
+    users: &[UserRow],
     now: DateTime<Utc>,
 ) -> store::Result<()> {
     let (mut roles, mut hotels) = (Pairs::default(), Pairs::default());
@@ -331,48 +298,55 @@ async fn give_roles_and_hotels(
     Ok(())
 }
 
-/// Those of the rows that were not added whose id or email address is somebody else's. The others are there already.
-async fn taken_by_others(
-    transaction: &mut Transaction,
-    passed: &[&(u64, Option<Uuid>, UserRow)],
-) -> store::Result<Vec<Wrong>> {
+/// A row of the file.
+struct Given {
+    line: u64,
+    /// The one that stands in the file.
+    id: Option<Uuid>,
+    row: UserRow,
+}
+
+/// How a row that was not added stands to the users who are there.
+enum Standing {
+    ThereAlready,
+    /// Its id or email address is somebody else's.
+    TakenBy(String),
+    /// Nobody has its id or email address: it was only in the way of itself.
+    New,
+}
+
+/// The rows with an id and an email address that none before them has, and the others, each in their order.
+fn without_repeated(rows: Vec<Given>) -> (Vec<Given>, Vec<Given>) {
+    let (mut ids, mut emails) = (HashSet::new(), HashSet::new());
+    rows.into_iter().partition(|given| {
+        let new_email = emails.insert(given.row.email.clone());
+        given.id.is_none_or(|id| ids.insert(id)) && new_email
+    })
+}
+
+async fn standing(transaction: &mut Transaction, passed: Vec<Given>) -> store::Result<Vec<(Given, Standing)>> {
     if passed.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<_> = passed.iter().filter_map(|(_, given, _)| *given).collect();
-    let emails: Vec<_> = passed.iter().map(|(_, _, row)| row.email.clone()).collect();
+    let ids: Vec<_> = passed.iter().filter_map(|given| given.id).collect();
+    let emails: Vec<_> = passed.iter().map(|given| given.row.email.clone()).collect();
     let holders = transfer::holders(transaction, &ids, &emails).await?;
     let by_email: HashMap<&str, Uuid> = holders.iter().map(|(id, email)| (email.as_str(), *id)).collect();
     let by_id: HashMap<Uuid, &str> = holders.iter().map(|(id, email)| (*id, email.as_str())).collect();
-    let wrong = passed.iter().filter_map(|(line, given, row)| {
-        let holder = by_email.get(row.email.as_str());
-        let why = match (given, holder) {
-            (None, Some(_)) => return None,
-            (Some(id), Some(holder)) if id == holder => return None,
-            (Some(_), Some(holder)) => format!("{} is the email address of another user, {holder}", row.email),
-            // Only an id can have been in the way then.
-            (_, None) => format!("{} is the id of another user, {}", row.id, by_id.get(&row.id).unwrap_or(&"")),
+    let told = passed.into_iter().map(|given| {
+        let email = &given.row.email;
+        let standing = match (given.id, by_email.get(email.as_str())) {
+            (None, Some(_)) => Standing::ThereAlready,
+            (Some(id), Some(holder)) if id == *holder => Standing::ThereAlready,
+            (Some(_), Some(holder)) => {
+                Standing::TakenBy(format!("{email} is the email address of another user, {holder}"))
+            }
+            (id, None) => match id.and_then(|id| by_id.get(&id)) {
+                Some(holder) => Standing::TakenBy(format!("{} is the id of another user, {holder}", given.row.id)),
+                None => Standing::New,
+            },
         };
-        Some((*line, why))
+        (given, standing)
     });
-    Ok(wrong.collect())
-}
-
-fn record_of(row: UserRow) -> UserRecord {
-    UserRecord {
-        id: Some(row.id),
-        email: row.email,
-        password_hash: Some(row.password_hash),
-        first_name: row.first_name,
-        last_name: row.last_name,
-        active: row.active,
-        email_verified: row.email_verified,
-        must_change_password: row.must_change_password,
-        hotel_scope: if row.hotel_scope == HotelScope::All { "ALL".to_owned() } else { assigned() },
-        roles: row.roles,
-        hotels: row.hotels,
-        created_at: Some(row.created_at),
-        password_changed_at: row.password_changed_at,
-        last_login_at: row.last_login_at,
-    }
+    Ok(told.collect())
 }

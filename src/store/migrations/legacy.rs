@@ -72,8 +72,8 @@ impl From<sqlx::Error> for TakeOverError {
 /// What of a user only `identity` can judge.
 #[derive(Clone, Copy)]
 pub struct UserRules {
-    /// The form in which an email address is stored and looked up; None where it is none.
-    pub stored_email: fn(&str) -> Option<String>,
+    /// The form in which sign-in looks an email address up; None where it can be nobody's.
+    pub email_to_look_up: fn(&str) -> Option<String>,
     /// Whether a password can be checked against this hash.
     pub is_known_hash: fn(&str) -> bool,
 }
@@ -231,7 +231,7 @@ async fn of_users(connection: &mut PgConnection, rules: UserRules) -> Result<Vec
     let (mut ids, mut emails) = (Vec::new(), Vec::new());
     let (mut no_email, mut no_hash) = (Vec::new(), Vec::new());
     for (id, email, hash) in users {
-        match email.as_deref().and_then(rules.stored_email) {
+        match email.as_deref().and_then(rules.email_to_look_up) {
             Some(stored) => {
                 ids.push(id);
                 emails.push(stored);

@@ -52,8 +52,8 @@ pub async fn each<E: From<crate::store::Error>>(
 
 /// Adds those of these users whose id and email address are nobody's yet, without roles and hotels; the ids of those
 /// that were added.
-pub async fn insert_new(transaction: &mut Transaction, rows: &[UserRow], now: DateTime<Utc>) -> Result<Vec<Uuid>> {
-    let flags = |of: fn(&UserRow) -> bool| rows.iter().map(of).collect::<Vec<_>>();
+pub async fn insert_new(transaction: &mut Transaction, rows: &[&UserRow], now: DateTime<Utc>) -> Result<Vec<Uuid>> {
+    let flags = |of: fn(&UserRow) -> bool| rows.iter().map(|row| of(row)).collect::<Vec<_>>();
     let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
     let emails: Vec<_> = rows.iter().map(|row| row.email.clone()).collect();
     let hashes: Vec<_> = rows.iter().map(|row| row.password_hash.clone()).collect();
