@@ -2,6 +2,7 @@
 
 mod audit;
 mod database;
+mod health;
 mod keys;
 mod mock_users;
 mod schema;
@@ -30,6 +31,8 @@ struct Arguments {
 enum Command {
     /// Serve the API (the default).
     Serve,
+    /// Ask the server that runs on this machine whether it is alive. Exit code 1 where it is not.
+    Health,
     /// Look after the database.
     #[command(subcommand)]
     Database(database::Command),
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command.unwrap_or(Command::Serve) {
         Command::Schema => schema::print(),
+        Command::Health => with_runtime(|config| async move { health::check(&config) }),
         Command::Serve => with_runtime(|config| async { serve::run(config).await }),
         Command::Import(Import::MockUsers { file, dry_run, json }) => {
             with_runtime(move |config| mock_users::run(config, file, dry_run, json))

@@ -22,6 +22,10 @@ use crate::telemetry::metrics;
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     // The port first: a second server must not touch the first one's database before it finds the port taken.
     let listener = listen(&config.listen).await?;
+    let metrics_listener = match &config.http.metrics_listen {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
     let stop = stop_on_signal()?;
     let metrics = metrics::install()?;
     let (options, embedded) = if let Some(options) = system::external_database(&config)? {
@@ -31,7 +35,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         (embedded.connect_options(), Some(embedded))
     };
     let database = system::database(&config, options);
-    let served = serve_on(&config, listener, database.clone(), metrics, stop).await;
+    let served = serve_on(&config, (listener, metrics_listener), database.clone(), metrics, stop).await;
     // Also when the start failed half-way: nothing of ours stays behind.
     database.close().await;
     if let Some(embedded) = embedded {
@@ -43,7 +47,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
 
 async fn serve_on(
     config: &Config,
-    listener: TcpListener,
+    (listener, metrics_listener): (TcpListener, Option<TcpListener>),
     database: Database,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
     stop: CancellationToken,
@@ -89,7 +93,13 @@ async fn serve_on(
             app.stop_taking_work();
         }
     });
-    http::serve(listener, http::router(app), system::server_settings(config), stop).await;
+    let settings = system::server_settings(config);
+    if let Some(listener) = metrics_listener {
+        // It ends with the process: whoever scrapes sees the last requests, too.
+        let router = http::metrics_router(app.clone());
+        tokio::spawn(http::serve(listener, router, settings, CancellationToken::new()));
+    }
+    http::serve(listener, http::router(app), settings, stop).await;
     work_stop.cancel();
     if tokio::time::timeout(system::BACKGROUND_TIMEOUT, work).await.is_err() {
         tracing::warn!("background_work_cut_off");
@@ -103,7 +113,7 @@ async fn listen(address: &str) -> anyhow::Result<TcpListener> {
         .await
         .map_err(|error| match error.kind() {
             ErrorKind::AddrInUse => {
-                anyhow!("{address} is taken by another program; stop that one or set VOICEHIVE_LISTEN")
+                anyhow!("{address} is taken by another program; stop that one, or set VOICEHIVE_LISTEN or http.metrics_listen")
             }
             _ => anyhow!(error),
         })

@@ -210,6 +210,7 @@ pub fn http_options(config: &Config) -> Options {
         },
         introspection: config.graphql.introspection,
         explorer: config.graphql.explorer,
+        private_metrics: config.http.metrics_listen.is_some(),
         show_statements: config.environment == Environment::Development,
     }
 }

@@ -109,6 +109,7 @@ impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             trusted_proxies: Vec::new(),
+            metrics_listen: None,
             header_timeout: Duration::from_secs(10),
             max_connections: 4096,
             shutdown_timeout: Duration::from_secs(30),

@@ -22,7 +22,9 @@ use serde::Deserialize;
 pub use self::error::Error;
 use self::tree::Node;
 pub use self::values::Secret;
-use self::values::{duration, duration_or_none, listen_address, networks, whole, whole_or_none};
+use self::values::{
+    duration, duration_or_none, listen_address, listen_address_or_none, networks, whole, whole_or_none,
+};
 
 /// The file that is read when `VOICEHIVE_CONFIG` names none.
 const DEFAULT_FILE: &str = "voicehive.yaml";
@@ -258,6 +260,9 @@ pub struct HttpConfig {
     /// Proxies whose word on the client's address is taken: networks or single addresses. Default: none.
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
+    /// Host and port to serve `/metrics` on, instead of beside everything else. Default: none.
+    #[serde(deserialize_with = "listen_address_or_none")]
+    pub metrics_listen: Option<String>,
     /// How long a client may take to send the headers. Default 10 s.
     #[serde(deserialize_with = "duration")]
     pub header_timeout: Duration,

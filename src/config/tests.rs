@@ -113,7 +113,6 @@ fn every_key_has_a_variable() {
         ("VOICEHIVE_DATABASE__MIGRATION_USERNAME", "owner", r#"migration_username: Some("owner")"#),
         ("VOICEHIVE_DATABASE__ALLOW_SUPERUSER", "true", "allow_superuser: true"),
         ("VOICEHIVE_DATABASE__SSL_MODE", "verify-ca", "ssl_mode: Some(VerifyCa)"),
-        ("VOICEHIVE_DATABASE__SSL_ROOT_CERTIFICATE", "ca.pem", r#"ssl_root_certificate: Some("ca.pem")"#),
         ("VOICEHIVE_DATABASE__POOL_SIZE", "4", "pool_size: 4"),
         ("VOICEHIVE_DATABASE__MAX_OVERFLOW", "5", "max_overflow: 5"),
         ("VOICEHIVE_DATABASE__POOL_TIMEOUT", "41", "pool_timeout: 41s"),
@@ -147,6 +146,7 @@ fn every_key_has_a_variable() {
         ("VOICEHIVE_GRAPHQL__MAX_COMPLEXITY", "17", "max_complexity: 17,"),
         ("VOICEHIVE_GRAPHQL__MAX_TOKENS", "18", "max_tokens: 18 "),
         ("VOICEHIVE_HTTP__TRUSTED_PROXIES", "10.0.0.1", "trusted_proxies: [10.0.0.1/32]"),
+        ("VOICEHIVE_HTTP__METRICS_LISTEN", "10.0.0.1:9464", r#"metrics_listen: Some("10.0.0.1:9464")"#),
         ("VOICEHIVE_HTTP__HEADER_TIMEOUT", "19", "header_timeout: 19s"),
         ("VOICEHIVE_HTTP__MAX_CONNECTIONS", "20", "max_connections: 20,"),
         ("VOICEHIVE_HTTP__SHUTDOWN_TIMEOUT", "21", "shutdown_timeout: 21s"),
@@ -161,6 +161,12 @@ fn every_key_has_a_variable() {
     // The same of those that come in pairs.
     let pairs = [
         (MIGRATION_USERNAME, "VOICEHIVE_DATABASE__MIGRATION_PASSWORD", "p", "migration_password: Some(***)"),
+        (
+            ("DATABASE_SSL_MODE", "verify-full"),
+            "VOICEHIVE_DATABASE__SSL_ROOT_CERTIFICATE",
+            "ca.pem",
+            r#"ssl_root_certificate: Some("ca.pem")"#,
+        ),
         (SSL_KEY, "VOICEHIVE_DATABASE__SSL_CERTIFICATE", "c.pem", r#"ssl_certificate: Some("c.pem")"#),
         (SSL_CERTIFICATE, SSL_KEY.0, "k.pem", r#"ssl_key: Some("k.pem")"#),
         (ADMINISTRATOR_PASSWORD, ADMINISTRATOR_EMAIL.0, "c@d", r#"email: "c@d""#),

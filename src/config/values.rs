@@ -122,6 +122,18 @@ pub(super) fn listen_address<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
     })
 }
 
+pub(super) fn listen_address_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    struct Address(String);
+
+    impl<'de> Deserialize<'de> for Address {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            listen_address(deserializer).map(Self)
+        }
+    }
+
+    Ok(Option::<Address>::deserialize(deserializer)?.map(|Address(address)| address))
+}
+
 /// A value as an error may show it: not too long, and no URL, because those carry passwords.
 pub(super) fn quoted(text: &str) -> String {
     const LONGEST: usize = 60;

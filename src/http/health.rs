@@ -69,7 +69,7 @@ fn answer(well: bool, body: Value) -> Response {
 pub async fn metrics(State(app): State<Arc<App>>) -> Response {
     let Some(handle) = &app.metrics else { return StatusCode::NOT_FOUND.into_response() };
     let figures = app.identity.database().figures();
-    metrics::database_pool(figures.checked_in, figures.checked_out, figures.overflow);
+    metrics::database_pool(figures.checked_in, figures.checked_out, figures.overflow, figures.max);
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, content_type)], handle.render()).into_response()
 }

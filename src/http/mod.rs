@@ -37,6 +37,8 @@ pub struct Options {
     pub limits: Limits,
     pub introspection: bool,
     pub explorer: bool,
+    /// `/metrics` is served elsewhere, by [`metrics_router`].
+    pub private_metrics: bool,
     /// Tell each answer's number of SQL statements in a header.
     pub show_statements: bool,
 }
@@ -81,7 +83,7 @@ pub fn router(app: Arc<App>) -> Router {
             .route("/graphql/explorer.js", get(explorer::script))
             .route("/graphql/explorer.css", get(explorer::style));
     }
-    if app.metrics.is_some() {
+    if app.metrics.is_some() && !app.options.private_metrics {
         router = router.route("/metrics", get(health::metrics));
     }
     let header = |name: HeaderName, value: &'static str| {
@@ -95,4 +97,9 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(header(header::CACHE_CONTROL, "no-store"))
         .layer(axum::middleware::from_fn_with_state(app.clone(), request::run_to_the_end))
         .with_state(app)
+}
+
+/// `/metrics` alone, for a listener that the outside world does not reach.
+pub fn metrics_router(app: Arc<App>) -> Router {
+    Router::new().route("/metrics", get(health::metrics)).with_state(app)
 }

@@ -1,5 +1,6 @@
 //! What every request passes: its id, its client, its own task, its line in the log and its place in the metrics.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,6 +9,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use serde_json::json;
 use tracing::Instrument;
 use tracing::field::Empty;
@@ -35,7 +37,7 @@ pub struct Statements(pub u64);
 /// Runs the request in a task of its own, so that it ends even if nobody waits for the answer any more.
 pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let _running = metrics::RunningRequest::begin();
+    let running = metrics::RunningRequest::begin();
     let request_id = request_id(&request, &app);
     let client = client_of(&request, &app.options.trusted_proxies);
     let method = method_name(request.method());
@@ -43,33 +45,39 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
     // Who calls us may be in the middle of a trace (W3C Trace Context).
     let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
     let traceparent = traceparent.filter(is_traceparent);
-    let span = tracing::info_span!("request", request_id, method, route, traceparent, user_id = Empty, status = Empty);
+    // At the highest level, so that every event of the request carries its id, whatever is logged.
+    let span = tracing::error_span!("request", request_id, method, route, traceparent, user_id = Empty, status = Empty);
     request.extensions_mut().insert(About { request_id: request_id.clone(), client });
 
-    let running = tokio::spawn(next.run(request).instrument(span.clone()));
-    let mut response = running.await.unwrap_or_else(|_| {
-        span.in_scope(|| tracing::error!("request_panicked"));
-        let detail = json!({ "detail": "something went wrong on our side" });
-        (StatusCode::INTERNAL_SERVER_ERROR, Json(detail)).into_response()
-    });
-
-    let status = response.status().as_u16();
-    span.record("status", status);
-    let took = began.elapsed();
-    let statements = response.extensions().get::<Statements>().map_or(0, |statements| statements.0);
-    metrics::request(method, &route, status, took);
-    metrics::sql_statements(statements);
-    span.in_scope(|| {
+    // What is told of it is told by its own task, too: nobody may be waiting for the answer any more.
+    let told = span.clone();
+    let whole = async move {
+        let response = AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| went_wrong());
+        drop(running);
+        let status = response.status().as_u16();
+        told.record("status", status);
+        let took = began.elapsed();
+        let statements = response.extensions().get::<Statements>().map_or(0, |statements| statements.0);
+        metrics::request(method, &route, status, took);
+        metrics::sql_statements(statements);
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(duration_ms, sql_statements = statements, "request_completed");
-    });
+        response
+    };
+    let mut response = tokio::spawn(whole.instrument(span)).await.unwrap_or_else(|_| went_wrong());
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    if app.options.show_statements && response.extensions().get::<Statements>().is_some() {
+    let statements = response.extensions().get::<Statements>().copied();
+    if let Some(Statements(statements)) = statements.filter(|_| app.options.show_statements) {
         response.headers_mut().insert(SQL_STATEMENTS, statements.into());
     }
     response
+}
+
+fn went_wrong() -> Response {
+    let detail = json!({ "detail": "something went wrong on our side" });
+    (StatusCode::INTERNAL_SERVER_ERROR, Json(detail)).into_response()
 }
 
 /// The id that came along, if it is one we are willing to log, or a new one.

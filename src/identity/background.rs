@@ -15,9 +15,15 @@ const LOOK_FOR_KEYS_EVERY: Duration = Duration::from_secs(15);
 const SEAL_EVERY: Duration = Duration::from_secs(2);
 const KEEP_PARTITIONS_EVERY: Duration = Duration::from_hours(1);
 
+const JOBS: [&str; 5] =
+    ["write_used_sessions", "sweep", "seal_audit_events", "load_signing_keys", "keep_audit_partitions"];
+
 impl Identity {
     /// Runs until it is cancelled, and then writes down what is left to write.
     pub async fn work_in_background(&self, stop: CancellationToken) {
+        for job in JOBS {
+            metrics::background_job_known(job);
+        }
         let mut touch = tokio::time::interval(TOUCH_EVERY);
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
         let mut seal = tokio::time::interval(SEAL_EVERY);

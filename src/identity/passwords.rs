@@ -1,7 +1,6 @@
 //! Password hashes, made and checked on workers of their own, so that a rush of sign-ins keeps no read waiting and takes
 //! no more memory than the workers' blocks.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -77,7 +76,6 @@ enum Done {
 /// Hands passwords to the workers; they end with it.
 pub struct Hasher {
     jobs: SyncSender<Job>,
-    waiting: Arc<AtomicUsize>,
     timeout: Duration,
     /// A hash that no password has, for accounts that do not exist.
     nobody: String,
@@ -90,10 +88,8 @@ impl Hasher {
         let workers = settings.workers.max(1);
         let (jobs, queue) = sync_channel(workers * QUEUE_PER_WORKER);
         let queue = Arc::new(Mutex::new(queue));
-        let waiting = Arc::new(AtomicUsize::new(0));
         for number in 0..workers {
-            let mut worker =
-                Worker { queue: queue.clone(), waiting: waiting.clone(), params: params.clone(), memory: Vec::new() };
+            let mut worker = Worker { queue: queue.clone(), params: params.clone(), memory: Vec::new() };
             std::thread::Builder::new()
                 .name(format!("hashing-{number}"))
                 .spawn(move || worker.run())
@@ -103,7 +99,7 @@ impl Hasher {
         getrandom::fill(&mut salt_and_hash).map_err(|error| KeyError::Hashing(error.to_string()))?;
         let (salt, hash) = salt_and_hash.split_at(SALT_BYTES);
         let nobody = phc(&params, salt, hash).map_err(KeyError::Hashing)?;
-        Ok(Self { jobs, waiting, timeout: settings.queue_timeout, nobody })
+        Ok(Self { jobs, timeout: settings.queue_timeout, nobody })
     }
 
     /// A new hash of this password.
@@ -130,9 +126,9 @@ impl Hasher {
     async fn work(&self, password: &str, work: Work) -> Result<Done> {
         let (reply, answer) = oneshot::channel();
         let job = Job { password: Zeroizing::new(password.to_owned()), work, asked_at: Instant::now(), reply };
-        metrics::hashing_queue(self.waiting.fetch_add(1, Ordering::Relaxed) + 1);
+        metrics::hashing_queued();
         if let Err(refused) = self.jobs.try_send(job) {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            metrics::hashing_unqueued();
             return Err(match refused {
                 TrySendError::Full(_) => Error::RateLimited { retry_after: self.timeout },
                 TrySendError::Disconnected(_) => Error::Internal("the hashing workers have ended".to_owned()),
@@ -149,7 +145,6 @@ impl Hasher {
 
 struct Worker {
     queue: Arc<Mutex<Receiver<Job>>>,
-    waiting: Arc<AtomicUsize>,
     params: Params,
     /// Reused from hash to hash: allocating it anew each time made a small server grow to many times its size.
     memory: Vec<Block>,
@@ -161,7 +156,7 @@ impl Worker {
             let next = self.queue.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(IDLE);
             match next {
                 Ok(job) => {
-                    metrics::hashing_queue(self.waiting.fetch_sub(1, Ordering::Relaxed).saturating_sub(1));
+                    metrics::hashing_unqueued();
                     if job.reply.is_closed() {
                         continue;
                     }

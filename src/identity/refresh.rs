@@ -43,15 +43,30 @@ fn presented(token: &RefreshToken, session: &Rotation, now: chrono::DateTime<chr
     }
 }
 
+/// What became of a token that was whole.
+enum Refreshed {
+    SignedIn(Box<SignedIn>),
+    /// It was used before, and its session has ended.
+    Reused,
+}
+
 impl Identity {
     /// The next tokens of the session that this refresh token belongs to.
     pub async fn refresh(&self, caller: &Caller, refresh_token: &str) -> Result<SignedIn, Failure> {
         let outcome = self.try_refresh(caller, refresh_token).await;
-        metrics::refresh(if outcome.is_ok() { "success" } else { "failure" });
-        outcome
+        metrics::refresh(match &outcome {
+            Ok(Refreshed::SignedIn(_)) => "success",
+            Ok(Refreshed::Reused) => "reused",
+            Err(Failure::Error(Error::Unavailable(_) | Error::Internal(_))) => "error",
+            Err(_) => "failure",
+        });
+        match outcome? {
+            Refreshed::SignedIn(signed_in) => Ok(*signed_in),
+            Refreshed::Reused => Err(invalid()),
+        }
     }
 
-    async fn try_refresh(&self, caller: &Caller, refresh_token: &str) -> Result<SignedIn, Failure> {
+    async fn try_refresh(&self, caller: &Caller, refresh_token: &str) -> Result<Refreshed, Failure> {
         caller.end_reads().await;
         self.look_for_key_of(refresh_token).await;
         let now = self.clock.now();
@@ -87,7 +102,7 @@ impl Identity {
             (None, Presented::Current) => return Err(Error::Unavailable(None).into()),
             (None, Presented::Reused) => {
                 self.end_reused(transaction, caller, &token, &session, now).await?;
-                return Err(invalid());
+                return Ok(Refreshed::Reused);
             }
         };
         let access = access::of_session(&mut transaction, token.session_id, now).await?.ok_or_else(invalid)?;
@@ -95,7 +110,7 @@ impl Identity {
         let signed_in = self.signed_in(access, access_token_jti, &refresh, now)?;
         transaction.commit().await?;
         tracing::info!(session_id = %token.session_id, generation, "user_session_refreshed");
-        Ok(signed_in)
+        Ok(Refreshed::SignedIn(Box::new(signed_in)))
     }
 
     async fn end_reused(
@@ -118,7 +133,6 @@ impl Identity {
             .with("current_generation", session.refresh_token_generation);
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
-        metrics::refresh("reused");
         tracing::warn!(session_id = %token.session_id, user_id = %session.user_id, "refresh_token_reused");
         Ok(())
     }

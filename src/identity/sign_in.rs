@@ -45,6 +45,7 @@ impl Identity {
             Ok(_) => "success",
             Err(Failure::Error(Error::RateLimited { .. })) => "rate_limited",
             Err(Failure::Refused(refusals)) if refusals.iter().any(|refusal| refusal.retry_after.is_some()) => "locked",
+            Err(Failure::Error(Error::Unavailable(_) | Error::Internal(_))) => "error",
             Err(_) => "failure",
         });
         outcome

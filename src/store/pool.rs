@@ -43,6 +43,8 @@ pub struct PoolFigures {
     pub checked_in: u32,
     pub checked_out: u32,
     pub overflow: u32,
+    /// Connections that may be open at most.
+    pub max: u32,
 }
 
 /// The way to PostgreSQL. Clones share one pool.
@@ -183,6 +185,7 @@ impl Database {
             checked_in: idle,
             checked_out: open - idle,
             overflow: open.saturating_sub(self.settings.size),
+            max: self.settings.size.saturating_add(self.settings.overflow),
         }
     }
 

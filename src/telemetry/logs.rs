@@ -43,6 +43,11 @@ pub fn install(
     };
     let provider = otlp_endpoint.map(traces::provider).transpose()?;
     let traces = provider.as_ref().map(|provider| Traces::new(provider).with_filter(filter_fn(Traces::wants)));
+    // Where it happened; what it says may hold anything.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "panicked");
+    }));
     Registry::default().with(lines.with_filter(filter)).with(traces).try_init()?;
     Ok(provider)
 }

@@ -24,6 +24,8 @@ const HASHING_SECONDS: &str = "voicehive_password_hashing_duration_seconds";
 const DATABASE_CONNECTIONS: &str = "voicehive_database_connections_total";
 const DATABASE_POOL: &str = "voicehive_database_pool_connections";
 const DATABASE_OVERFLOW: &str = "voicehive_database_pool_overflow_connections";
+const DATABASE_POOL_MAX: &str = "voicehive_database_pool_max_connections";
+const DATABASE_LOCK_WAIT: &str = "voicehive_database_lock_wait_seconds";
 const DATABASE_POOL_WAIT: &str = "voicehive_database_pool_wait_seconds";
 const DATABASE_POOL_TIMEOUTS: &str = "voicehive_database_pool_timeouts_total";
 const DATABASE_ERRORS: &str = "voicehive_database_errors_total";
@@ -33,13 +35,38 @@ const JOB_FAILURES: &str = "voicehive_background_job_failures_total";
 const JOB_LAST_SUCCESS: &str = "voicehive_background_job_last_success_timestamp_seconds";
 
 /// Seconds; of what should take milliseconds.
-const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-const LOGIN_RESULTS: [&str; 4] = ["success", "failure", "locked", "rate_limited"];
+const BUCKETS: [f64; 15] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+const LOGIN_RESULTS: [&str; 5] = ["success", "failure", "locked", "rate_limited", "error"];
+const REFRESH_RESULTS: [&str; 4] = ["success", "failure", "reused", "error"];
+/// The words of `store`.
+const DATABASE_ERROR_KINDS: [&str; 9] = [
+    "connection",
+    "deadlock",
+    "idle_transaction_timeout",
+    "lock_timeout",
+    "out_of_resources",
+    "pool_timeout",
+    "serialization",
+    "shutdown",
+    "statement_timeout",
+];
+/// The contract's codes.
+const GRAPHQL_CODES: [&str; 9] = [
+    "BAD_USER_INPUT",
+    "FORBIDDEN",
+    "INTERNAL",
+    "MFA_REQUIRED",
+    "PASSWORD_CHANGE_REQUIRED",
+    "QUERY_TOO_COMPLEX",
+    "RATE_LIMITED",
+    "UNAUTHENTICATED",
+    "UNAVAILABLE",
+];
 
 /// Starts collecting, once in a process; the handle renders what was collected.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
     let mut builder = PrometheusBuilder::new();
-    for name in [REQUEST_SECONDS, HASHING_WAIT, HASHING_SECONDS, DATABASE_POOL_WAIT, JOB_SECONDS] {
+    for name in [REQUEST_SECONDS, HASHING_WAIT, HASHING_SECONDS, DATABASE_POOL_WAIT, DATABASE_LOCK_WAIT, JOB_SECONDS] {
         builder = builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), &BUCKETS)?;
     }
     let handle = builder.install_recorder()?;
@@ -49,10 +76,16 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_histogram!(REQUEST_SECONDS, "Seconds from a request's head to its answer's head, by method and route.");
     describe_gauge!(REQUESTS_RUNNING, "HTTP requests that are being answered.");
     describe_counter!(GRAPHQL_ERRORS, "Errors in GraphQL answers, by the contract's code.");
-    describe_counter!(STATEMENTS, "SQL statements run for GraphQL requests, sign-in checks left out.");
-    describe_counter!(LOGIN_ATTEMPTS, "Sign-ins by result: success, failure, locked or rate_limited.");
-    describe_counter!(LOCKOUTS, "Accounts that failed sign-ins have locked.");
-    describe_counter!(REFRESHES, "Refreshes by result: success, failure, or reused for a token that was used before.");
+    describe_counter!(STATEMENTS, "SQL statements run for requests, sign-in checks left out.");
+    describe_counter!(
+        LOGIN_ATTEMPTS,
+        "Sign-ins by result: success, failure, locked, rate_limited, or error for our own trouble."
+    );
+    describe_counter!(LOCKOUTS, "Email addresses that failed sign-ins have locked, known or not.");
+    describe_counter!(
+        REFRESHES,
+        "Refreshes by result: success, failure, reused for a token that was used before, or error for our own trouble."
+    );
     describe_gauge!(SESSIONS_ACTIVE, "Sessions that have neither ended nor expired, as of the last sweep.");
     describe_gauge!(HASHING_QUEUE, "Passwords waiting for a hashing worker.");
     describe_histogram!(HASHING_WAIT, "Seconds that a password waited for a hashing worker.");
@@ -60,20 +93,32 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_counter!(DATABASE_CONNECTIONS, "Connections opened to PostgreSQL since the server started.");
     describe_gauge!(DATABASE_POOL, "Open connections to PostgreSQL by state: checked_in or checked_out.");
     describe_gauge!(DATABASE_OVERFLOW, "Open connections beyond the pool's size.");
+    describe_gauge!(DATABASE_POOL_MAX, "Connections that may be open at most, overflow included.");
+    describe_histogram!(DATABASE_LOCK_WAIT, "Seconds that a change took to get what it locks, by lock.");
     describe_histogram!(DATABASE_POOL_WAIT, "Seconds that a transaction waited for a connection.");
     describe_counter!(DATABASE_POOL_TIMEOUTS, "Transactions that got no connection in time.");
     describe_counter!(DATABASE_ERRORS, "Statements that PostgreSQL or the way to it failed, by kind.");
     describe_gauge!(AUDIT_BACKLOG, "Audit events that await their seal, at most 100000, as of the last sweep.");
     describe_histogram!(JOB_SECONDS, "Seconds that a background job took, by task.");
     describe_counter!(JOB_FAILURES, "Background jobs that failed, by task.");
-    describe_gauge!(JOB_LAST_SUCCESS, "When a background job last succeeded, in seconds since 1970, by task.");
+    describe_gauge!(
+        JOB_LAST_SUCCESS,
+        "When a background job last succeeded, or the server started, in seconds since 1970, by task."
+    );
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1);
     gauge!(START_TIME).set(seconds_since_1970());
     for result in LOGIN_RESULTS {
         counter!(LOGIN_ATTEMPTS, "result" => result).absolute(0);
     }
-    for result in ["success", "failure", "reused"] {
+    for result in REFRESH_RESULTS {
         counter!(REFRESHES, "result" => result).absolute(0);
+    }
+    // A rate needs a first value: the first error of a kind would not show otherwise.
+    for kind in DATABASE_ERROR_KINDS.into_iter().chain(["other"]) {
+        counter!(DATABASE_ERRORS, "kind" => kind).absolute(0);
+    }
+    for code in GRAPHQL_CODES {
+        counter!(GRAPHQL_ERRORS, "code" => code).absolute(0);
     }
     for name in [LOCKOUTS, DATABASE_CONNECTIONS, DATABASE_POOL_TIMEOUTS] {
         counter!(name).absolute(0);
@@ -120,7 +165,7 @@ pub fn sql_statements(statements: u64) {
     counter!(STATEMENTS).increment(statements);
 }
 
-/// `result` is one of success, failure, locked, `rate_limited`.
+/// `result` is one of success, failure, locked, `rate_limited`, error.
 pub fn login_attempt(result: &'static str) {
     counter!(LOGIN_ATTEMPTS, "result" => result).increment(1);
 }
@@ -129,7 +174,7 @@ pub fn lockout() {
     counter!(LOCKOUTS).increment(1);
 }
 
-/// `result` is one of success, failure, reused.
+/// `result` is one of success, failure, reused, error.
 pub fn refresh(result: &'static str) {
     counter!(REFRESHES, "result" => result).increment(1);
 }
@@ -140,9 +185,12 @@ pub fn swept(sessions_active: i64, unsealed_events: i64) {
     gauge!(AUDIT_BACKLOG).set(unsealed_events as f64);
 }
 
-pub fn hashing_queue(waiting: usize) {
-    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; the queue is a few hundred long at most")]
-    gauge!(HASHING_QUEUE).set(waiting as f64);
+pub fn hashing_queued() {
+    gauge!(HASHING_QUEUE).increment(1);
+}
+
+pub fn hashing_unqueued() {
+    gauge!(HASHING_QUEUE).decrement(1);
 }
 
 pub fn hashing_waited(wait: Duration) {
@@ -158,7 +206,8 @@ pub fn database_connection_opened() {
     counter!(DATABASE_CONNECTIONS).increment(1);
 }
 
-pub fn database_pool(checked_in: u32, checked_out: u32, overflow: u32) {
+pub fn database_pool(checked_in: u32, checked_out: u32, overflow: u32, max: u32) {
+    gauge!(DATABASE_POOL_MAX).set(max);
     for (state, connections) in [("checked_in", checked_in), ("checked_out", checked_out)] {
         gauge!(DATABASE_POOL, "state" => state).set(connections);
     }
@@ -173,19 +222,28 @@ pub fn database_pool_timed_out() {
     counter!(DATABASE_POOL_TIMEOUTS).increment(1);
 }
 
+/// `lock` is administrators, email or users.
+pub fn database_locked(lock: &'static str, wait: Duration) {
+    histogram!(DATABASE_LOCK_WAIT, "lock" => lock).record(wait);
+}
+
 /// `kind` is a word of the store's own.
 pub fn database_error(kind: &'static str) {
     counter!(DATABASE_ERRORS, "kind" => kind).increment(1);
 }
 
+/// `job` is the name of a background job that is about to begin.
+pub fn background_job_known(job: &'static str) {
+    counter!(JOB_FAILURES, "task" => job).absolute(0);
+    gauge!(JOB_LAST_SUCCESS, "task" => job).set(seconds_since_1970());
+}
+
 /// `job` is the name of a background job.
 pub fn background_job(job: &'static str, succeeded: bool, took: Duration) {
     histogram!(JOB_SECONDS, "task" => job).record(took);
-    let failures = counter!(JOB_FAILURES, "task" => job);
     if succeeded {
-        failures.increment(0);
         gauge!(JOB_LAST_SUCCESS, "task" => job).set(seconds_since_1970());
     } else {
-        failures.increment(1);
+        counter!(JOB_FAILURES, "task" => job).increment(1);
     }
 }

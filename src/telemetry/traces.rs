@@ -1,7 +1,7 @@
 //! Traces by OTLP, where an endpoint is configured: one span a request, and below it one a statement.
 //!
 //! sqlx tells of each statement when it is over, with how long it took; that becomes a span which began then. Statements hold
-//! no values: those are bound.
+//! no values but the ids and switches that say who asks: the others are bound.
 
 use std::collections::HashMap;
 use std::fmt::Debug;

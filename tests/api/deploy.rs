@@ -61,6 +61,10 @@ fn the_image_copies_what_is_there_and_runs_as_nobody_in_particular() {
         assert!(image.contains(':') && !image.contains(":latest"), "{image}");
     }
     assert!(instructions.contains(&"USER 65532:65532"));
+    let check = instructions.iter().find(|line| line.starts_with("HEALTHCHECK ")).expect("a health check");
+    assert!(check.contains("\"health\"]"), "{check}");
+    let help = Command::new(env!("CARGO_BIN_EXE_voicehive")).args(["health", "--help"]).output().expect("runs");
+    assert!(help.status.success(), "a command that the program has");
 }
 
 #[tokio::test]
@@ -76,5 +80,10 @@ async fn variables_of_the_deployments_are_known() {
     assert!(refuses_variable("VOICEHIVE_DATABASE__NO_SUCH_KEY").await, "an unknown key is told");
     for variable in named {
         assert!(!refuses_variable(variable).await, "{variable}");
+    }
+    let words = all.split(|letter: char| !(letter.is_ascii_uppercase() || letter == '_'));
+    for variable in words.filter(|word| word.starts_with("DATABASE_")) {
+        let text = read("voicehive.example.yaml");
+        assert!(text.contains(variable), "{variable} is one that the example file knows");
     }
 }

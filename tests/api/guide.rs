@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sqlx::Executor;
 
-use super::support::{Client, Setup, TestApp, TestDatabase, cluster_folder, eventually, told, voicehive};
+use super::support::{Client, Setup, TestApp, TestDatabase, cluster_folder, eventually, one_line, told, voicehive};
 
 /// A server as an operator starts it.
 struct Served {
@@ -76,11 +76,14 @@ async fn the_variables_of_the_database_are_taken_and_its_events_logged() {
         ("DATABASE_POOL_SIZE", "4"),
         ("DATABASE_MAX_OVERFLOW", "2"),
     ]);
+    let metrics_port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    command.env("VOICEHIVE_HTTP__METRICS_LISTEN", metrics_port.to_string());
     let served = Served::start(command);
     assert_eq!(served.pool_size().await, 4);
     let login = json!({ "email": "admin@voicehive-hotels.eu", "password": "admin123" });
     assert_eq!(served.client.post("/auth/login", login).await.status, 200);
-    let metrics = served.client.get("/metrics").await;
+    assert_eq!(served.client.get("/metrics").await.status, 404, "it is served elsewhere");
+    let metrics = Client::new(metrics_port).get("/metrics").await;
     for metric in [
         "voicehive_database_connections_total",
         "voicehive_user_login_attempts_total",
@@ -88,6 +91,10 @@ async fn the_variables_of_the_database_are_taken_and_its_events_logged() {
     ] {
         assert!(metrics.body.as_str().expect("text").contains(&format!("\n{metric}")), "{metric}");
     }
+    let served_at = served.client.address;
+    let mut health = voicehive(&database.options, &["health"]);
+    health.env("VOICEHIVE_LISTEN", format!("0.0.0.0:{}", served_at.port()));
+    assert_eq!(told(health), "alive\n");
     let log = served.stop();
     for event in ["database_initialized", "database_tables_created", "mock_user_migration_completed"] {
         assert_eq!(log.iter().filter(|line| line["event"] == event).count(), 1, "{event}");
@@ -96,6 +103,9 @@ async fn the_variables_of_the_database_are_taken_and_its_events_logged() {
     assert_eq!(authenticated["email"], "admin@voicehive-hotels.eu");
     assert_eq!(authenticated["roles"], json!(["SYSTEM_ADMIN"]));
     assert!(authenticated["user_id"].is_string() && authenticated["timestamp"].is_string());
+
+    let gone = voicehive(&database.options, &["health"]).env("VOICEHIVE_LISTEN", served_at.to_string()).output();
+    assert!(one_line(&gone.expect("runs")).contains("no server answers"));
 
     let checked = voicehive(&database.options, &["database", "health"]).output().expect("runs");
     assert!(String::from_utf8_lossy(&checked.stderr).contains("\"database_connection_test_passed\""), "{checked:?}");

@@ -41,6 +41,9 @@ async fn metrics() -> String {
     let admin = app.admin().await.refresh().await;
     admin.query("{ users { totalCount } }").await;
     client.query("{ users { totalCount } }").await;
+    let operator = admin.query(r#"{ user(by: {email: "operator@voicehive-hotels.eu"}) { id } }"#).await;
+    let unlock = json!({ "id": operator.data("/user/id") });
+    Client::done(&admin.mutate("unlockUser", unlock, "").await, "unlockUser");
     let stop = tokio_util::sync::CancellationToken::new();
     stop.cancel();
     app.identity.work_in_background(stop).await;
@@ -58,6 +61,25 @@ fn names(text: &str) -> BTreeSet<String> {
     named.map(|word| word.trim_end_matches("_bucket").to_owned()).collect()
 }
 
+/// What alert rules compare labels with: `kind="connection"`, `result=~"failure|locked"`.
+fn labels_asked_for(rules: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for line in rules.lines().filter(|line| line.contains("voicehive_")) {
+        for comparison in line.split(['{', ',', '}']).filter(|part| part.contains('"')) {
+            let Some((label, value)) = comparison.split_once('=') else { continue };
+            let label = label.trim_end_matches('!');
+            let values = value.trim_start_matches('~').trim().trim_matches('"');
+            // Statuses are a pattern, and the job is the scrape configuration's.
+            let fixed = values.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_|/".contains(&byte));
+            if label.trim() != "job" && fixed {
+                found.extend(values.split('|').map(|value| (label.trim().to_owned(), value.to_owned())));
+            }
+        }
+    }
+    assert!(found.len() > 5, "{found:?}");
+    found
+}
+
 #[tokio::test]
 async fn metrics_are_well_formed_and_all_there() {
     let text = metrics().await;
@@ -70,6 +92,10 @@ async fn metrics_are_well_formed_and_all_there() {
         let named = names(&std::fs::read_to_string(path).expect("a file"));
         let unknown: Vec<_> = named.difference(&declared).filter(|name| *name != "voicehive_app").collect();
         assert!(unknown.is_empty(), "{file} names what /metrics does not have: {unknown:?}");
+    }
+    let alerts = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus/alerts.yaml");
+    for (label, value) in labels_asked_for(&std::fs::read_to_string(alerts).expect("a file")) {
+        assert!(text.contains(&format!("{label}=\"{value}\"")), "no metric has {label}=\"{value}\"");
     }
     let dashboard =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/grafana/voicehive.json"));

@@ -67,7 +67,10 @@ async fn a_request_is_a_span_and_so_is_each_of_its_statements() {
     let below: Vec<&&Span> = ours.iter().filter(|span| span.parent_span_id == request.span_id).collect();
     assert_eq!(below.len() + 1, ours.len());
     // Those that the answer counts, and those that begin and end transactions.
-    assert!(below.len() as u64 >= statements, "{below:?}");
+    assert!(below.len() as u64 >= statements + 2, "{below:?}");
+    for text in ["BEGIN", "ROLLBACK"] {
+        assert!(below.iter().any(|span| attribute(span, "db.query.text").contains(text)), "{text}: {below:?}");
+    }
     assert!(below.iter().any(|span| attribute(span, "db.query.text").contains("FROM users")), "{below:?}");
     for span in &below {
         assert!(request.start_time_unix_nano <= span.end_time_unix_nano);
@@ -91,4 +94,25 @@ async fn a_wrong_endpoint_stops_the_start_and_a_dead_one_does_not() {
     };
     assert!(one_line(&count("not a url")).contains("traces.otlp_endpoint"));
     assert!(count("http://127.0.0.1:1").status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_never_answers_holds_nothing_up() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let database = TestDatabase::create().await;
+    let mut command = voicehive(&database.options, &["serve"]);
+    let endpoint = format!("http://{}", silent.local_addr().expect("an address"));
+    command.env("VOICEHIVE_TRACES__OTLP_ENDPOINT", endpoint).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut process = command.spawn().expect("starts");
+    let mut first = String::new();
+    BufReader::new(process.stdout.as_mut().expect("its output")).read_line(&mut first).expect("a line");
+    let client = Client::new(first.trim().rsplit("http://").next().expect("a place").parse().expect("an address"));
+    for _ in 0..20 {
+        assert_eq!(client.get("/readyz").await.status, 200);
+    }
+    let began = std::time::Instant::now();
+    let id = process.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().expect("sent").success());
+    assert!(process.wait().expect("ends").success());
+    assert!(began.elapsed().as_secs() < 15, "{:?}", began.elapsed());
 }

@@ -88,10 +88,10 @@ async fn hashes_that_other_programs_wrote_sign_in_once_and_are_renewed() {
     let path = file(&database, "foreign.jsonl", &rows.join("\n"));
     assert_eq!(import(&database, &path, &[]).0["added"], json!(FOREIGN.len()));
     let app = TestApp::start_on(database.into(), Setup::usual()).await;
-    for number in 0..FOREIGN.len() {
+    for (number, hash) in FOREIGN.iter().enumerate() {
         let email = format!("u{number}@h.test");
         let wrong = app.anonymous().try_sign_in(&email, "harbour lamps").await;
-        assert_eq!(wrong.refusals("login"), ["INVALID_CREDENTIALS"], "{}", FOREIGN[number]);
+        assert_eq!(wrong.refusals("login"), ["INVALID_CREDENTIALS"], "{hash}");
         app.anonymous().sign_in(&email, "harbour lamp").await;
     }
     let renewed =

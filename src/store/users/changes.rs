@@ -1,11 +1,14 @@
 //! What administration does to users. Rows are locked in one order by every change: the administrators' lock, an email address, counters
 //! of failed sign-ins, roles, hotels, users by id, and last what hangs on a user.
 
+use std::time::Instant;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::HotelScope;
 use crate::store::{Result, Transaction};
+use crate::telemetry::metrics;
 
 /// An advisory lock: the ASCII codes of "voiceadm".
 const ADMINISTRATORS: i64 = 0x766f_6963_6561_646d;
@@ -34,7 +37,9 @@ pub struct UserState {
 
 /// Makes everyone wait who may leave the system without an administrator, until this transaction ends.
 pub async fn lock_administrators(transaction: &mut Transaction) -> Result<()> {
+    let began = Instant::now();
     sqlx::query!("SELECT pg_advisory_xact_lock($1)", ADMINISTRATORS).fetch_one(transaction.statement()).await?;
+    metrics::database_locked("administrators", began.elapsed());
     Ok(())
 }
 
@@ -44,16 +49,20 @@ pub async fn lock_email(transaction: &mut Transaction, id: Uuid) -> Result<()> {
     // Users whose keys happen to be one wait for each other; nobody locks more than one address.
     let (high, low) = id.as_u64_pair();
     let key = (high ^ low).cast_signed();
+    let began = Instant::now();
     sqlx::query!("SELECT pg_advisory_xact_lock($1)", key).fetch_one(transaction.statement()).await?;
+    metrics::database_locked("email", began.elapsed());
     Ok(())
 }
 
 /// Locks these users until the transaction ends. Their state is to be read after this has returned: a statement that
 /// waits for a lock sees other tables as they were before it waited.
 pub async fn lock(transaction: &mut Transaction, ids: &[Uuid]) -> Result<()> {
+    let began = Instant::now();
     sqlx::query!("SELECT id FROM users WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE", ids)
         .fetch_all(transaction.statement())
         .await?;
+    metrics::database_locked("users", began.elapsed());
     Ok(())
 }
 

@@ -86,6 +86,7 @@ impl Setup {
             limits,
             introspection: true,
             explorer: true,
+            private_metrics: false,
             show_statements: true,
         };
         Self {
