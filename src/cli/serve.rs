@@ -81,10 +81,11 @@ async fn serve_on(
             }
         }
     });
-    let app = App::new(identity, system::http_options(config), Some(metrics));
+    let settings = system::server_settings(config)?;
+    let app = App::new(identity, system::http_options(config)?, Some(metrics))?;
     let address = listener.local_addr()?;
     tracing::info!(%address, "server_ready");
-    announce(address, config.graphql.explorer, demo_users);
+    announce(address, settings.certificate.is_some(), config.graphql.explorer, demo_users);
     tokio::spawn({
         let (app, stop) = (app.clone(), stop.clone());
         async move {
@@ -93,10 +94,15 @@ async fn serve_on(
             app.stop_taking_work();
         }
     });
-    let settings = system::server_settings(config);
+    let certificate = settings.certificate.clone();
+    if let Some(certificate) = certificate {
+        let stop = work_stop.clone();
+        tokio::spawn(async move { certificate.follow(stop).await });
+    }
     if let Some(listener) = metrics_listener {
         // It ends with the process: whoever scrapes sees the last requests, too.
         let router = http::metrics_router(app.clone());
+        let settings = http::ServerSettings { certificate: None, ..settings.clone() };
         tokio::spawn(http::serve(listener, router, settings, CancellationToken::new()));
     }
     http::serve(listener, http::router(app), settings, stop).await;
@@ -134,10 +140,11 @@ fn stop_on_signal() -> anyhow::Result<CancellationToken> {
 }
 
 /// For the person who started it; programs read the log on standard error. Nobody need be there to read it.
-fn announce(address: SocketAddr, explorer: bool, demo_users: bool) {
-    let mut text = format!("VoiceHive Identity serves at http://{address}\n");
+fn announce(address: SocketAddr, encrypted: bool, explorer: bool, demo_users: bool) {
+    let scheme = if encrypted { "https" } else { "http" };
+    let mut text = format!("VoiceHive Identity serves at {scheme}://{address}\n");
     if explorer {
-        let _ = writeln!(text, "  explorer      http://{address}/graphql (open it in a browser)");
+        let _ = writeln!(text, "  explorer      {scheme}://{address}/graphql (open it in a browser)");
     }
     if demo_users {
         text.push_str("  demo sign-in  admin@voicehive-hotels.eu / admin123\n");

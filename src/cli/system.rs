@@ -1,5 +1,6 @@
 //! From the configuration to a system that runs: which database, with which settings.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -10,9 +11,12 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, Environment, JwtAlgorithm, Secret, SslMode};
+use crate::graphql::documents::Trusted;
 use crate::graphql::guard::Limits;
-use crate::http::{Options, ServerSettings};
-use crate::identity::{Administrator, Algorithm, HashingSettings, Identity, Lockout, Seeds, Settings};
+use crate::http::{Certificate, Options, ServerSettings};
+use crate::identity::{
+    Administrator, Algorithm, HashingSettings, Identity, Lockout, Seeds, Settings, ThrottleSettings,
+};
 use crate::store::embedded::{self, DataDir, Embedded};
 use crate::store::{Database, PoolSettings};
 
@@ -140,6 +144,11 @@ pub fn identity(config: &Config, database: Database) -> anyhow::Result<Arc<Ident
             workers: auth.hashing.workers.unwrap_or(cores),
             queue_timeout: auth.hashing.queue_timeout,
         },
+        throttle: ThrottleSettings {
+            requests_per_minute: at_least_one(config.limits.requests_per_minute),
+            request_burst: at_least_one(config.limits.request_burst),
+            refreshes_per_minute: at_least_one(config.limits.refreshes_per_minute),
+        },
         enforce_password_change: auth.enforce_password_change.unwrap_or(config.is_external()),
         issuer: jwt.issuer.clone(),
         audience: jwt.audience.clone(),
@@ -151,6 +160,10 @@ pub fn identity(config: &Config, database: Database) -> anyhow::Result<Arc<Ident
         previous_audit_key_files: config.audit.previous_key_files.clone(),
     };
     Ok(Identity::new(database, Clock::default(), settings)?)
+}
+
+fn at_least_one(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
 }
 
 /// Does something with the system from the command line: on the external database, or on the embedded one, which is started
@@ -199,28 +212,49 @@ pub async fn bootstrap(config: &Config, identity: &Identity) -> anyhow::Result<b
     Ok(demo_users)
 }
 
-pub fn http_options(config: &Config) -> Options {
-    Options {
+pub fn http_options(config: &Config) -> anyhow::Result<Options> {
+    let graphql = &config.graphql;
+    let trusted = match &graphql.trusted_documents {
+        Some(file) => Trusted::read(file, graphql.only_trusted_documents)?,
+        None => Trusted::default(),
+    };
+    Ok(Options {
         trusted_proxies: config.http.trusted_proxies.clone(),
         max_body: config.limits.body_bytes,
+        body_timeout: config.http.body_timeout,
+        max_requests: config.http.max_requests,
+        cors_origins: config.http.cors_origins.clone(),
         limits: Limits {
-            tokens: config.graphql.max_tokens,
-            depth: config.graphql.max_depth,
-            cost: u64::try_from(config.graphql.max_complexity).unwrap_or(u64::MAX),
+            tokens: graphql.max_tokens,
+            directives: graphql.max_directives,
+            aliases: graphql.max_aliases,
+            root_fields: graphql.max_root_fields,
+            depth: graphql.max_depth,
+            cost: graphql.max_complexity,
         },
+        trusted,
         introspection: config.graphql.introspection,
         explorer: config.graphql.explorer,
         private_metrics: config.http.metrics_listen.is_some(),
         show_statements: config.environment == Environment::Development,
-    }
+    })
 }
 
-pub fn server_settings(config: &Config) -> ServerSettings {
-    ServerSettings {
-        header_timeout: config.http.header_timeout,
-        max_connections: config.http.max_connections,
-        shutdown_timeout: config.http.shutdown_timeout,
-    }
+pub fn server_settings(config: &Config) -> anyhow::Result<ServerSettings> {
+    let http = &config.http;
+    let certificate = match (&http.tls_certificate, &http.tls_key) {
+        (Some(certificate), Some(key)) => Some(Arc::new(Certificate::read(certificate.clone(), key.clone())?)),
+        _ => None,
+    };
+    Ok(ServerSettings {
+        header_timeout: http.header_timeout,
+        idle_timeout: http.idle_timeout,
+        max_connections: http.max_connections,
+        max_connections_per_address: http.max_connections_per_address,
+        trusted_proxies: http.trusted_proxies.clone(),
+        shutdown_timeout: http.shutdown_timeout,
+        certificate,
+    })
 }
 
 /// How long work in the background may take to end.

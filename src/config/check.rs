@@ -24,6 +24,17 @@ impl Config {
         self.database.check(tree)?;
         self.auth.check(tree)?;
         self.audit.check(tree)?;
+        let http = &self.http;
+        if http.tls_certificate.is_some() != http.tls_key.is_some() {
+            let missing = if http.tls_key.is_none() { "http.tls_key" } else { "http.tls_certificate" };
+            let problem = "found nothing, expected a file: a certificate and its key go together";
+            return Err(Error::new(missing, tree.place(missing), problem));
+        }
+        if self.graphql.only_trusted_documents && self.graphql.trusted_documents.is_none() {
+            let key = "graphql.trusted_documents";
+            let problem = "found nothing, expected a manifest, as graphql.only_trusted_documents is on";
+            return Err(Error::new(key, tree.place(key), problem));
+        }
         self.bootstrap.administrator.as_ref().map_or(Ok(()), |administrator| administrator.check(tree))
     }
 }

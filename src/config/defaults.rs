@@ -95,13 +95,30 @@ impl Default for JwtConfig {
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { sign_ins_per_address: 300, body_bytes: 1024 * 1024 }
+        Self {
+            sign_ins_per_address: 300,
+            requests_per_minute: 6000,
+            request_burst: 1000,
+            refreshes_per_minute: 600,
+            body_bytes: 1024 * 1024,
+        }
     }
 }
 
 impl Default for GraphqlConfig {
     fn default() -> Self {
-        Self { introspection: true, explorer: true, max_depth: 15, max_complexity: 100_000, max_tokens: 10_000 }
+        Self {
+            introspection: true,
+            explorer: true,
+            max_depth: 15,
+            max_complexity: 100_000,
+            max_tokens: 10_000,
+            max_aliases: 500,
+            max_directives: 100,
+            max_root_fields: 50,
+            trusted_documents: None,
+            only_trusted_documents: false,
+        }
     }
 }
 
@@ -111,6 +128,13 @@ impl Default for HttpConfig {
             trusted_proxies: Vec::new(),
             metrics_listen: None,
             header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_mins(1),
+            max_requests: 1024,
+            max_connections_per_address: 256,
+            tls_certificate: None,
+            tls_key: None,
+            cors_origins: Vec::new(),
             max_connections: 4096,
             shutdown_timeout: Duration::from_secs(30),
         }

@@ -23,7 +23,7 @@ pub use self::error::Error;
 use self::tree::Node;
 pub use self::values::Secret;
 use self::values::{
-    duration, duration_or_none, listen_address, listen_address_or_none, networks, whole, whole_or_none,
+    duration, duration_or_none, listen_address, listen_address_or_none, networks, origins, whole, whole_or_none,
 };
 
 /// The file that is read when `VOICEHIVE_CONFIG` names none.
@@ -229,6 +229,15 @@ pub struct LimitsConfig {
     /// Failed sign-ins from one client address within `auth.lockout.duration`. Default 300.
     #[serde(deserialize_with = "whole::<1, 1_000_000, _, _>")]
     pub sign_ins_per_address: u32,
+    /// Requests a minute of one principal, or of one address without one, on one server. Default 6000.
+    #[serde(deserialize_with = "whole::<1, 10_000_000, _, _>")]
+    pub requests_per_minute: u32,
+    /// How many of them may come at once. Default 1000.
+    #[serde(deserialize_with = "whole::<1, 1_000_000, _, _>")]
+    pub request_burst: u32,
+    /// Refreshes a minute from one address, on one server. Default 600.
+    #[serde(deserialize_with = "whole::<1, 10_000_000, _, _>")]
+    pub refreshes_per_minute: u32,
     /// Size of a request body in bytes. Default 1 MiB.
     #[serde(deserialize_with = "whole::<1_024, 1_073_741_824, _, _>")]
     pub body_bytes: usize,
@@ -244,13 +253,26 @@ pub struct GraphqlConfig {
     pub explorer: bool,
     /// How deep a document may nest. Default 15.
     #[serde(deserialize_with = "whole::<1, 100, _, _>")]
-    pub max_depth: usize,
+    pub max_depth: u64,
     /// What a document may cost. Default 100000.
     #[serde(deserialize_with = "whole::<1, 1_000_000_000, _, _>")]
-    pub max_complexity: usize,
+    pub max_complexity: u64,
     /// Tokens in a document. Default 10000.
     #[serde(deserialize_with = "whole::<1, 1_000_000, _, _>")]
-    pub max_tokens: usize,
+    pub max_tokens: u64,
+    /// Fields of a document with another name in the answer. Default 500.
+    #[serde(deserialize_with = "whole::<0, 100_000, _, _>")]
+    pub max_aliases: u64,
+    /// Directives in a document. Default 100.
+    #[serde(deserialize_with = "whole::<0, 100_000, _, _>")]
+    pub max_directives: u64,
+    /// Fields at the top of a query. Default 50.
+    #[serde(deserialize_with = "whole::<1, 10_000, _, _>")]
+    pub max_root_fields: u64,
+    /// A manifest of documents that clients may ask for by their SHA-256. Default: none.
+    pub trusted_documents: Option<PathBuf>,
+    /// Whether nothing but the documents of the manifest is run. Default false.
+    pub only_trusted_documents: bool,
 }
 
 /// The HTTP server.
@@ -266,6 +288,25 @@ pub struct HttpConfig {
     /// How long a client may take to send the headers. Default 10 s.
     #[serde(deserialize_with = "duration")]
     pub header_timeout: Duration,
+    /// How long a client may take to send the body. Default 10 s.
+    #[serde(deserialize_with = "duration")]
+    pub body_timeout: Duration,
+    /// How long a connection may be open and do nothing. Default 1 min.
+    #[serde(deserialize_with = "duration")]
+    pub idle_timeout: Duration,
+    /// Requests answered at a time; more are refused with 503. Default 1024.
+    #[serde(deserialize_with = "whole::<1, 1_000_000, _, _>")]
+    pub max_requests: usize,
+    /// Connections open at a time from one address, `trusted_proxies` left out. Default 256.
+    #[serde(deserialize_with = "whole::<1, 1_000_000, _, _>")]
+    pub max_connections_per_address: usize,
+    /// The certificates (PEM) to serve TLS with, its own first. Default: none, and no TLS.
+    pub tls_certificate: Option<PathBuf>,
+    /// The private key (PEM) of that certificate. Default: none.
+    pub tls_key: Option<PathBuf>,
+    /// Origins of other sites whose pages may use the API, such as `https://admin.example.com`. Default: none.
+    #[serde(deserialize_with = "origins")]
+    pub cors_origins: Vec<String>,
     /// Connections open at a time. Default 4096.
     #[serde(deserialize_with = "whole::<1, 1_000_000, _, _>")]
     pub max_connections: usize,

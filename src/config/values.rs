@@ -158,6 +158,21 @@ pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec
     items.iter().map(read).collect()
 }
 
+/// What browsers send as `Origin`: a scheme and a host, perhaps a port, and nothing after it.
+pub(super) fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let items = Vec::<String>::deserialize(deserializer)?;
+    let is_origin = |item: &str| {
+        let host = item.strip_prefix("https://").or_else(|| item.strip_prefix("http://"));
+        host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '@', '?', '#', ',']) && host.is_ascii())
+    };
+    match items.iter().find(|item| !is_origin(item)) {
+        Some(wrong) => Err(D::Error::custom(format!(
+            "origins such as https://admin.example.com, without a path; {wrong:?} is none"
+        ))),
+        None => Ok(items),
+    }
+}
+
 fn network(text: &str) -> Option<IpNet> {
     text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }

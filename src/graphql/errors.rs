@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_graphql::{ErrorExtensions, Response, ServerError, Value};
 
+use super::guard::{Exceeded, Refused};
 use crate::identity;
 use crate::telemetry::metrics;
 
@@ -20,6 +21,8 @@ pub mod code {
     pub const RATE_LIMITED: &str = "RATE_LIMITED";
     pub const UNAVAILABLE: &str = "UNAVAILABLE";
     pub const INTERNAL: &str = "INTERNAL";
+    /// Not of the contract: what clients of automatic persisted queries look for.
+    pub const PERSISTED_QUERY_NOT_FOUND: &str = "PERSISTED_QUERY_NOT_FOUND";
 }
 
 pub type Result<T, E = GraphqlError> = std::result::Result<T, E>;
@@ -108,6 +111,23 @@ pub fn error_response(code: &'static str, message: impl Into<String>) -> Respons
     Response::from_errors(vec![error.into_server_error(async_graphql::Pos::default())]).without_positions()
 }
 
+/// An answer that says why a document is not run.
+pub fn refused(reasons: Vec<Refused>) -> Response {
+    let told = reasons.into_iter().map(|refused| {
+        metrics::graphql_error(refused.code);
+        let mut error = ServerError::new(refused.message, refused.at);
+        let extensions = error.extensions.get_or_insert_default();
+        extensions.set("code", refused.code);
+        if let Some(Exceeded { limit, asked, allowed }) = refused.exceeded {
+            extensions.set("limit", limit);
+            extensions.set("asked", asked);
+            extensions.set("allowed", allowed);
+        }
+        error
+    });
+    Response::from_errors(told.collect())
+}
+
 trait WithoutPositions {
     fn without_positions(self) -> Self;
 }
@@ -120,7 +140,7 @@ impl WithoutPositions for Response {
 }
 
 /// How many errors one answer holds at most: more help nobody, and a document can cause thousands.
-const MAX_ERRORS: usize = 20;
+pub(super) const MAX_ERRORS: usize = 20;
 
 /// Sees to it that an answer's errors all have a code, and that its data is whole or null.
 ///
@@ -130,6 +150,10 @@ pub(super) fn settle(mut response: Response) -> Response {
     let whole = response.errors.iter().all(|error| is_null_at_root(&response.data, error));
     if !whole {
         response.data = Value::Null;
+    }
+    if response.errors.is_empty() && response.data == Value::Null {
+        // Every field was left out by a directive.
+        response.data = Value::Object(async_graphql::indexmap::IndexMap::default());
     }
     response.errors.truncate(MAX_ERRORS);
     for error in &mut response.errors {

@@ -10,38 +10,31 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use async_graphql::Variables;
+use async_graphql::Response;
 use async_graphql::dataloader::{DataLoader, HashMapCache};
-use async_graphql::{Response, parser::types::ExecutableDocument};
 use futures_util::future::{BoxFuture, poll_fn};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
 
 use super::Schema;
 use super::context::Request;
+use super::documents::Ready;
 use super::errors::settle;
 use super::loaders::Loaders;
 use crate::identity::{Caller, Identity};
 
-/// A document that has passed the guard, ready to be run.
-pub struct Execution {
-    pub document: ExecutableDocument,
-    pub operation_name: Option<String>,
-    pub variables: Variables,
-}
-
 /// Runs a document for this caller.
-pub async fn execute(schema: &Schema, identity: Arc<Identity>, caller: Caller, execution: Execution) -> Response {
+pub async fn execute(schema: &Schema, identity: Arc<Identity>, caller: Caller, ready: Ready) -> Response {
     let (loads, spawned) = mpsc::unbounded_channel::<BoxFuture<'static, ()>>();
     let request = Arc::new(Request::new(identity, caller));
     let loaders = Loaders(request.clone());
     let loader =
         DataLoader::with_cache(loaders, move |load| loads.send(load), HashMapCache::default()).delay(Duration::ZERO);
-    let mut graphql = async_graphql::Request::new("").variables(execution.variables).data(request).data(loader);
-    if let Some(name) = execution.operation_name {
+    let mut graphql = async_graphql::Request::new("").variables(ready.variables).data(request).data(loader);
+    if let Some(name) = ready.operation_name {
         graphql = graphql.operation_name(name);
     }
-    graphql.set_parsed_query(execution.document);
+    graphql.set_parsed_query(ready.document);
     settle(run_with_loads(schema.execute(graphql), spawned).await)
 }
 

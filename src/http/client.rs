@@ -7,9 +7,11 @@ use axum::http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
+use super::server::Encrypted;
 use crate::identity::Client;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// Characters of an agent that are kept.
 const MAX_AGENT: usize = 512;
 /// What one device tends to say of itself. A client that keeps a random `X-Device-Id` cannot be mistaken for another.
@@ -30,6 +32,14 @@ pub fn client_of(request: &Request, trusted: &[IpNet]) -> Client {
             .map(|agent| agent.chars().filter(|character| !character.is_control()).take(MAX_AGENT).collect()),
         device_fingerprint: Some(fingerprint(headers)),
     }
+}
+
+/// Whether the client's connection is encrypted, by what we see or a trusted proxy says.
+pub fn is_encrypted(request: &Request, trusted: &[IpNet]) -> bool {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
+    let by_proxy = peer.is_some_and(|peer| trusted.iter().any(|network| network.contains(&peer)))
+        && request.headers().get(FORWARDED_PROTO).is_some_and(|scheme| scheme == "https");
+    by_proxy || request.extensions().get::<Encrypted>().is_some()
 }
 
 /// The address nearest to us that is no trusted proxy's. What stands left of it was written by the client itself.

@@ -5,31 +5,23 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Response as Answer, Variables};
+use async_graphql::Response as Answer;
 use async_graphql_axum::GraphQLResponse;
-use axum::body::Body;
+use axum::Json;
 use axum::extract::{Extension, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::request::{About, Statements, bearer};
+use super::request::{About, BodyError, Left, Statements, bearer, read_body};
 use super::{App, explorer};
-use crate::graphql::guard::{Guarded, guard};
-use crate::graphql::{Execution, code, error_response, execute, failed};
-use crate::identity::Principal;
+use crate::graphql::documents::{Asked, Ready};
+use crate::graphql::{code, error_response, execute, failed, refused};
+use crate::identity::{Error, Principal};
 
 const RESPONSE_JSON: &str = "application/graphql-response+json";
 const JSON: &str = "application/json";
-
-/// A GraphQL request, however it came.
-#[derive(Debug)]
-struct Asked {
-    query: String,
-    operation_name: Option<String>,
-    variables: Variables,
-}
 
 /// An answer that is not run for: what is wrong with the request.
 struct Refusal {
@@ -81,33 +73,28 @@ async fn answer(
     let is_get = request.method() == Method::GET;
     let asked = match *request.method() {
         Method::GET => from_url(&request)?,
-        Method::POST => from_body(request, app.options.max_body).await?,
+        Method::POST => from_body(request, app).await?,
         _ => return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "send queries by POST or GET, mutations by POST")),
     };
-    let guarded = guard(&asked.query, asked.operation_name.as_deref(), &asked.variables, app.options.limits);
-    let guarded = match guarded {
-        Ok(guarded) => guarded,
-        Err(refused) => {
-            let status = request_error_status(media_type);
-            return Ok(respond(about, media_type, status, error_response(refused.code, refused.message)));
-        }
+    let ready = match app.documents.ready(asked) {
+        Ok(ready) => ready,
+        Err(reasons) => return Ok(respond(about, media_type, request_error_status(media_type), refused(reasons))),
     };
-    if is_get && guarded.is_mutation {
+    if is_get && ready.guarded.is_mutation {
         return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "mutations go by POST"));
     }
-    run(app, about, token, guarded, asked, media_type).await
+    run(app, about, token, ready, media_type).await
 }
 
 async fn run(
     app: &Arc<App>,
     about: &About,
     token: Option<String>,
-    guarded: Guarded,
-    asked: Asked,
+    ready: Ready,
     media_type: &'static str,
 ) -> Result<Response, Refusal> {
     // Signing in again must work whatever token the client still sends along.
-    let token = token.as_deref().filter(|_| !guarded.signs_in);
+    let token = token.as_deref().filter(|_| !ready.guarded.signs_in);
     let principal = match app.identity.authenticate(token).await {
         Ok(principal) => principal,
         Err(error) => {
@@ -119,15 +106,27 @@ async fn run(
     if let Principal::User(user) = &principal {
         tracing::Span::current().record("user_id", tracing::field::display(user.access.user_id));
     }
+    let allowance = app.identity.allowance(&principal, &about.client);
+    if let Some(retry_after) = allowance.retry_after {
+        let answer = failed(&Error::RateLimited { retry_after });
+        let mut response = respond(about, media_type, status_of(&answer, media_type), answer);
+        response.extensions_mut().insert(Left(allowance));
+        return Ok(response);
+    }
     let caller = app.identity.caller(principal, about.client.clone(), about.request_id.clone());
     let statements = caller.statements.clone();
-    let execution =
-        Execution { document: guarded.document, operation_name: asked.operation_name, variables: asked.variables };
-    let answer = execute(&app.schema, app.identity.clone(), caller, execution).await;
+    let answer = execute(&app.schema, app.identity.clone(), caller, ready).await;
     let status = status_of(&answer, media_type);
     let mut response = respond(about, media_type, status, answer);
     response.extensions_mut().insert(Statements(statements.get()));
+    response.extensions_mut().insert(Left(allowance));
     Ok(response)
+}
+
+/// For a server that has as much to do as it may.
+pub fn too_busy(about: &About) -> Response {
+    let answer = failed(&Error::Unavailable(None));
+    respond(about, RESPONSE_JSON, StatusCode::SERVICE_UNAVAILABLE, answer)
 }
 
 /// With the newer media type a document that cannot be run is a 400; with plain JSON the specification wants 200.
@@ -167,7 +166,12 @@ fn respond(about: &About, media_type: &'static str, status: StatusCode, answer: 
         _ => None,
     });
     let answer = answer.extension("requestId", async_graphql::Value::String(about.request_id.clone()));
-    let mut response = GraphQLResponse::from(answer).into_response();
+    let mut response = if was_run(&answer) {
+        GraphQLResponse::from(answer).into_response()
+    } else {
+        // Where nothing was run there is no data, not even null.
+        Json(json!({ "errors": answer.errors, "extensions": answer.extensions })).into_response()
+    };
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, content_type(media_type));
@@ -179,6 +183,11 @@ fn respond(about: &About, media_type: &'static str, status: StatusCode, answer: 
         headers.insert(header::RETRY_AFTER, seconds.into());
     }
     response
+}
+
+/// Whether the operation was run: what goes wrong in it does so at some path.
+fn was_run(answer: &Answer) -> bool {
+    answer.data != async_graphql::Value::Null || answer.errors.iter().any(|error| !error.path.is_empty())
 }
 
 fn content_type(media_type: &str) -> HeaderValue {
@@ -234,58 +243,73 @@ struct UrlParameters {
     #[serde(rename = "operationName")]
     operation_name: Option<String>,
     variables: Option<String>,
+    extensions: Option<String>,
 }
 
 fn from_url(request: &Request) -> Result<Asked, Refusal> {
     let Query(parameters) = Query::<UrlParameters>::try_from_uri(request.uri())
         .map_err(|_| refuse(StatusCode::BAD_REQUEST, "the URL's query string cannot be read"))?;
-    let query = parameters.query.ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "`query` is missing"))?;
-    let variables = match parameters.variables.as_deref() {
-        None | Some("") => Value::Null,
+    let json = |name: &str, text: Option<&str>| match text {
+        None | Some("") => Ok(Value::Null),
         Some(text) => serde_json::from_str(text)
-            .map_err(|_| refuse(StatusCode::BAD_REQUEST, "`variables` must be a JSON object"))?,
+            .map_err(|_| refuse(StatusCode::BAD_REQUEST, format!("`{name}` must be a JSON object"))),
     };
-    Ok(Asked {
-        query,
-        operation_name: parameters.operation_name.filter(|name| !name.is_empty()),
-        variables: read_variables(variables)?,
-    })
+    asked(
+        parameters.query.filter(|query| !query.is_empty()),
+        parameters.operation_name.filter(|name| !name.is_empty()),
+        json("variables", parameters.variables.as_deref())?,
+        json("extensions", parameters.extensions.as_deref())?,
+    )
 }
 
-async fn from_body(request: Request, max_body: usize) -> Result<Asked, Refusal> {
+async fn from_body(request: Request, app: &App) -> Result<Asked, Refusal> {
     let content_type =
         request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !is_json(content_type) {
         let message = "send the request as application/json, in UTF-8";
         return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
-    let body = read_body(request.into_body(), max_body).await?;
+    let body = read_body(request.into_body(), app).await.map_err(|error| match error {
+        BodyError::TooLarge => {
+            refuse(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {} bytes", app.options.max_body))
+        }
+        BodyError::TooSlow => refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
+        BodyError::BrokeOff => refuse(StatusCode::BAD_REQUEST, "the body broke off"),
+    })?;
     let body: Value = serde_json::from_slice(&body)
         .map_err(|error| refuse(StatusCode::BAD_REQUEST, format!("the body is no JSON in UTF-8: {error}")))?;
     let Value::Object(mut body) = body else {
         return Err(refuse(StatusCode::BAD_REQUEST, "the body must be one JSON object; batches are not answered"));
     };
-    let Some(Value::String(query)) = body.remove("query") else {
-        return Err(refuse(StatusCode::BAD_REQUEST, "`query` is missing or no string"));
+    let mut text = |name: &str| match body.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(refuse(StatusCode::BAD_REQUEST, format!("`{name}` must be a string"))),
     };
-    let operation_name = match body.remove("operationName") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(name)) => Some(name).filter(|name| !name.is_empty()),
-        Some(_) => return Err(refuse(StatusCode::BAD_REQUEST, "`operationName` must be a string")),
-    };
-    if !matches!(body.remove("extensions"), None | Some(Value::Null | Value::Object(_))) {
-        return Err(refuse(StatusCode::BAD_REQUEST, "`extensions` must be an object"));
-    }
-    let variables = read_variables(body.remove("variables").unwrap_or_default())?;
-    Ok(Asked { query, operation_name, variables })
+    let (query, operation_name) = (text("query")?, text("operationName")?.filter(|name| !name.is_empty()));
+    let mut object = |name: &str| body.remove(name).unwrap_or_default();
+    asked(query, operation_name, object("variables"), object("extensions"))
 }
 
-fn read_variables(variables: Value) -> Result<Variables, Refusal> {
-    match variables {
-        Value::Null => Ok(Variables::from_json(Value::Object(Map::new()))),
-        Value::Object(_) => Ok(Variables::from_json(variables)),
-        _ => Err(refuse(StatusCode::BAD_REQUEST, "`variables` must be an object")),
+fn asked(
+    query: Option<String>,
+    operation_name: Option<String>,
+    variables: Value,
+    extensions: Value,
+) -> Result<Asked, Refusal> {
+    let object = |name: &str, value: Value| match value {
+        Value::Null => Ok(Map::new()),
+        Value::Object(map) => Ok(map),
+        _ => Err(refuse(StatusCode::BAD_REQUEST, format!("`{name}` must be an object"))),
+    };
+    let (variables, extensions) = (object("variables", variables)?, object("extensions", extensions)?);
+    // As clients of automatic persisted queries name the document that they mean.
+    let hash = extensions.get("persistedQuery").and_then(|persisted| persisted["sha256Hash"].as_str());
+    if query.is_none() && hash.is_none() {
+        return Err(refuse(StatusCode::BAD_REQUEST, "`query` is missing"));
     }
+    let hash = hash.map(str::to_owned);
+    Ok(Asked { query, hash, operation_name, variables })
 }
 
 fn is_json(content_type: &str) -> bool {
@@ -295,18 +319,6 @@ fn is_json(content_type: &str) -> bool {
         && parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
             !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
         })
-}
-
-async fn read_body(body: Body, max_body: usize) -> Result<bytes::Bytes, Refusal> {
-    axum::body::to_bytes(body, max_body).await.map_err(|error| {
-        let error: axum::BoxError = error.into_inner();
-        if error.is::<http_body_util::LengthLimitError>() {
-            let message = format!("the body is larger than {max_body} bytes");
-            refuse(StatusCode::PAYLOAD_TOO_LARGE, message)
-        } else {
-            refuse(StatusCode::BAD_REQUEST, "the body broke off")
-        }
-    })
 }
 
 #[cfg(test)]

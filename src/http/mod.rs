@@ -6,6 +6,7 @@
 mod client;
 mod explorer;
 mod graphql;
+mod headers;
 mod health;
 mod request;
 mod rest;
@@ -13,16 +14,18 @@ mod server;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::Response;
 use axum::routing::{any, get, post};
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tower_http::set_header::SetResponseHeaderLayer;
+use tokio::sync::Semaphore;
 
-pub use server::{ServerSettings, serve};
+pub use server::{Certificate, ServerSettings, serve};
 
+use crate::graphql::documents::{Documents, SchemaError, Trusted};
 use crate::graphql::guard::Limits;
 use crate::graphql::{self as schema, Schema};
 use crate::identity::Identity;
@@ -34,7 +37,14 @@ pub struct Options {
     pub trusted_proxies: Vec<IpNet>,
     /// The largest request body, in bytes.
     pub max_body: usize,
+    /// How long a client may take to send it.
+    pub body_timeout: Duration,
+    /// Requests answered at a time.
+    pub max_requests: usize,
+    /// Origins of other sites whose pages may use the API.
+    pub cors_origins: Vec<String>,
     pub limits: Limits,
+    pub trusted: Trusted,
     pub introspection: bool,
     pub explorer: bool,
     /// `/metrics` is served elsewhere, by [`metrics_router`].
@@ -47,16 +57,24 @@ pub struct Options {
 pub struct App {
     identity: Arc<Identity>,
     schema: Schema,
+    documents: Documents,
     options: Options,
     metrics: Option<PrometheusHandle>,
     ready: AtomicBool,
+    places: Arc<Semaphore>,
 }
 
 impl App {
     /// `metrics` renders what `/metrics` answers; without it, that path is not there.
-    pub fn new(identity: Arc<Identity>, options: Options, metrics: Option<PrometheusHandle>) -> Arc<Self> {
+    pub fn new(
+        identity: Arc<Identity>,
+        options: Options,
+        metrics: Option<PrometheusHandle>,
+    ) -> Result<Arc<Self>, SchemaError> {
         let schema = schema::schema(options.introspection);
-        Arc::new(Self { identity, schema, options, metrics, ready: AtomicBool::new(true) })
+        let documents = Documents::new(&schema::sdl(), options.limits, options.trusted.clone())?;
+        let places = Arc::new(Semaphore::new(options.max_requests));
+        Ok(Arc::new(Self { identity, schema, documents, options, metrics, ready: AtomicBool::new(true), places }))
     }
 
     /// From now on `/readyz` says no: no new work is to be sent here.
@@ -86,17 +104,19 @@ pub fn router(app: Arc<App>) -> Router {
     if app.metrics.is_some() && !app.options.private_metrics {
         router = router.route("/metrics", get(health::metrics));
     }
-    let header = |name: HeaderName, value: &'static str| {
-        SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
-    };
+    if let Some(cors) = headers::cors(&app.options.cors_origins) {
+        router = router.layer(cors);
+    }
     router
         .fallback(request::not_found)
-        .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(header(header::X_FRAME_OPTIONS, "DENY"))
-        .layer(header(header::REFERRER_POLICY, "no-referrer"))
-        .layer(header(header::CACHE_CONTROL, "no-store"))
+        .layer(axum::middleware::map_response(headers::protect))
         .layer(axum::middleware::from_fn_with_state(app.clone(), request::run_to_the_end))
         .with_state(app)
+}
+
+/// 503, in the form of the surface that was asked.
+fn too_busy(route: &str, about: &request::About) -> Response {
+    if route == "/graphql" { graphql::too_busy(about) } else { rest::too_busy() }
 }
 
 /// `/metrics` alone, for a listener that the outside world does not reach.

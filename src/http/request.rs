@@ -5,22 +5,28 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures_util::FutureExt;
+use http_body_util::LengthLimitError;
 use serde_json::json;
 use tracing::Instrument;
 use tracing::field::Empty;
 use uuid::Uuid;
 
 use super::App;
-use super::client::client_of;
-use crate::identity::Client;
+use super::client::{client_of, is_encrypted};
+use super::headers::STRICT_TRANSPORT;
+use crate::identity::{Allowance, Client};
 use crate::telemetry::metrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const SQL_STATEMENTS: HeaderName = HeaderName::from_static("x-sql-statements");
 
 /// What a handler learns of its request beside what it asks for.
@@ -29,6 +35,13 @@ pub struct About {
     pub request_id: String,
     pub client: Client,
 }
+
+/// What is answered however busy the server is: whoever looks after it must be able to see.
+const ALWAYS: [&str; 5] = ["/healthz", "/livez", "/readyz", "/metrics", "/.well-known/jwks.json"];
+
+/// Left on an answer by its handler: how many requests are left to whoever asked.
+#[derive(Clone, Copy)]
+pub struct Left(pub Allowance);
 
 /// Left on an answer by its handler: how many SQL statements it took.
 #[derive(Clone, Copy)]
@@ -47,13 +60,22 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
     let traceparent = traceparent.filter(is_traceparent);
     // At the highest level, so that every event of the request carries its id, whatever is logged.
     let span = tracing::error_span!("request", request_id, method, route, traceparent, user_id = Empty, status = Empty);
-    request.extensions_mut().insert(About { request_id: request_id.clone(), client });
+    let encrypted = is_encrypted(&request, &app.options.trusted_proxies);
+    let about = About { request_id: request_id.clone(), client };
+    let place = app.places.clone().try_acquire_owned().ok();
+    // Refused at once: what waits takes memory, and is answered too late for whoever asked.
+    let too_busy = place.is_none() && !ALWAYS.contains(&route.as_str());
+    request.extensions_mut().insert(about.clone());
 
     // What is told of it is told by its own task, too: nobody may be waiting for the answer any more.
     let told = span.clone();
     let whole = async move {
-        let response = AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| went_wrong());
-        drop(running);
+        let response = if too_busy {
+            super::too_busy(&route, &about)
+        } else {
+            AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| went_wrong())
+        };
+        drop((running, place));
         let status = response.status().as_u16();
         told.record("status", status);
         let took = began.elapsed();
@@ -65,6 +87,12 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
         response
     };
     let mut response = tokio::spawn(whole.instrument(span)).await.unwrap_or_else(|_| went_wrong());
+    if encrypted {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
+    }
+    if let Some(Left(allowance)) = response.extensions().get::<Left>().copied() {
+        tell_left(&mut response, &allowance);
+    }
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -73,6 +101,38 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
         response.headers_mut().insert(SQL_STATEMENTS, statements.into());
     }
     response
+}
+
+/// In the fields of the IETF's draft on rate limits (draft-ietf-httpapi-ratelimit-headers).
+fn tell_left(response: &mut Response, allowance: &Allowance) {
+    let policy = format!("\"requests\";q={};w={}", allowance.limit, allowance.window.as_secs());
+    let wait = allowance.retry_after.map_or(0, |wait| wait.as_secs().max(1));
+    let left = format!("\"requests\";r={};t={wait}", allowance.remaining);
+    for (name, value) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, left)] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+}
+
+/// Why a body was not read.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BodyError {
+    TooLarge,
+    TooSlow,
+    BrokeOff,
+}
+
+/// All of a request's body, within the limits of size and time.
+pub async fn read_body(body: Body, app: &App) -> Result<Bytes, BodyError> {
+    match tokio::time::timeout(app.options.body_timeout, axum::body::to_bytes(body, app.options.max_body)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) => {
+            let too_large = error.into_inner().is::<LengthLimitError>();
+            Err(if too_large { BodyError::TooLarge } else { BodyError::BrokeOff })
+        }
+        Err(_) => Err(BodyError::TooSlow),
+    }
 }
 
 fn went_wrong() -> Response {

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::App;
-use super::request::{About, Statements, bearer, session_id};
+use super::request::{About, BodyError, Left, Statements, bearer, read_body, session_id};
 use crate::identity::{Caller, Error, Failure, Principal, RefusalCode, SignIn, SignOut, SignedIn, UserPrincipal};
 use crate::store::users::HotelScope;
 
@@ -43,10 +43,13 @@ pub async fn login(State(app): State<Arc<App>>, Extension(about): Extension<Abou
         Ok(login) => login,
         Err(response) => return response,
     };
-    let caller = anonymous(&app, &about);
+    let (caller, left) = match anonymous(&app, &about) {
+        Ok(caller) => caller,
+        Err(response) => return *response,
+    };
     let sign_in = SignIn { email: &login.email, password: &login.password, remember_me: login.remember_me };
     let outcome = app.identity.sign_in(&caller, sign_in).await;
-    counted(&caller, outcome.map_or_else(|failure| failed(&failure), |signed_in| tokens(&signed_in)))
+    counted(&caller, left, outcome.map_or_else(|failure| failed(&failure), |signed_in| tokens(&signed_in)))
 }
 
 pub async fn refresh(State(app): State<Arc<App>>, Extension(about): Extension<About>, body: Body) -> Response {
@@ -54,9 +57,12 @@ pub async fn refresh(State(app): State<Arc<App>>, Extension(about): Extension<Ab
         Ok(refresh) => refresh,
         Err(response) => return response,
     };
-    let caller = anonymous(&app, &about);
+    let (caller, left) = match anonymous(&app, &about) {
+        Ok(caller) => caller,
+        Err(response) => return *response,
+    };
     let outcome = app.identity.refresh(&caller, &refresh.refresh_token).await;
-    counted(&caller, outcome.map_or_else(|failure| failed(&failure), |signed_in| tokens(&signed_in)))
+    counted(&caller, left, outcome.map_or_else(|failure| failed(&failure), |signed_in| tokens(&signed_in)))
 }
 
 pub async fn logout(
@@ -69,7 +75,7 @@ pub async fn logout(
         Ok(logout) => logout.unwrap_or_default(),
         Err(response) => return response,
     };
-    let (caller, _) = match signed_in(&app, &about, &headers).await {
+    let (caller, _, left) = match signed_in(&app, &about, &headers).await {
         Ok(signed_in) => signed_in,
         Err(response) => return response,
     };
@@ -84,6 +90,7 @@ pub async fn logout(
     let outcome = app.identity.sign_out(&caller, which).await;
     counted(
         &caller,
+        left,
         match outcome {
             Ok(_) => Json(json!({ "message": "Logged out successfully" })).into_response(),
             Err(failure) => failed(&failure),
@@ -93,10 +100,11 @@ pub async fn logout(
 
 pub async fn me(State(app): State<Arc<App>>, Extension(about): Extension<About>, headers: HeaderMap) -> Response {
     match signed_in(&app, &about, &headers).await {
-        Ok((caller, user)) => {
+        Ok((caller, user, left)) => {
             let authenticated_at = instant(user.access.session_created_at);
             counted(
                 &caller,
+                left,
                 Json(json!({ "user": user_of(&user), "authenticated_at": authenticated_at })).into_response(),
             )
         }
@@ -104,20 +112,40 @@ pub async fn me(State(app): State<Arc<App>>, Extension(about): Extension<About>,
     }
 }
 
-fn anonymous(app: &App, about: &About) -> Caller {
-    app.identity.caller(Principal::Anonymous, about.client.clone(), about.request_id.clone())
+/// Whether this principal may ask once more; what is left to them.
+fn within_limits(app: &App, principal: &Principal, about: &About) -> Result<Left, Box<Response>> {
+    let allowance = app.identity.allowance(principal, &about.client);
+    match allowance.retry_after {
+        None => Ok(Left(allowance)),
+        Some(retry_after) => {
+            let mut response = failed(&Failure::Error(Error::RateLimited { retry_after }));
+            response.extensions_mut().insert(Left(allowance));
+            Err(Box::new(response))
+        }
+    }
 }
 
-async fn signed_in(app: &App, about: &About, headers: &HeaderMap) -> Result<(Caller, Arc<UserPrincipal>), Response> {
+fn anonymous(app: &App, about: &About) -> Result<(Caller, Left), Box<Response>> {
+    let left = within_limits(app, &Principal::Anonymous, about)?;
+    Ok((app.identity.caller(Principal::Anonymous, about.client.clone(), about.request_id.clone()), left))
+}
+
+async fn signed_in(
+    app: &App,
+    about: &About,
+    headers: &HeaderMap,
+) -> Result<(Caller, Arc<UserPrincipal>, Left), Response> {
     // No header at all is answered like a token that does not hold.
     let token = bearer(headers).unwrap_or_default();
     let principal = app.identity.authenticate(Some(token)).await.map_err(|error| failed(&Failure::Error(error)))?;
     let Principal::User(user) = &principal else { return Err(unauthorized("Not authenticated")) };
     let user = user.clone();
-    Ok((app.identity.caller(principal, about.client.clone(), about.request_id.clone()), user))
+    let left = within_limits(app, &principal, about).map_err(|response| *response)?;
+    Ok((app.identity.caller(principal, about.client.clone(), about.request_id.clone()), user, left))
 }
 
-fn counted(caller: &Caller, mut response: Response) -> Response {
+fn counted(caller: &Caller, left: Left, mut response: Response) -> Response {
+    response.extensions_mut().insert(left);
     response.extensions_mut().insert(Statements(caller.statements.get()));
     response
 }
@@ -185,6 +213,12 @@ fn failed(failure: &Failure) -> Response {
     }
 }
 
+pub fn too_busy() -> Response {
+    let mut response = with_detail(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable");
+    retry_after(&mut response, Some(std::time::Duration::from_secs(1)));
+    response
+}
+
 fn with_detail(status: StatusCode, detail: &str) -> Response {
     (status, Json(json!({ "detail": detail }))).into_response()
 }
@@ -213,9 +247,11 @@ async fn read<T: DeserializeOwned>(app: &App, body: Body) -> Result<T, Response>
 }
 
 async fn read_optional<T: DeserializeOwned>(app: &App, body: Body) -> Result<Option<T>, Response> {
-    let body = axum::body::to_bytes(body, app.options.max_body)
-        .await
-        .map_err(|_| with_detail(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large or broke off"))?;
+    let body = read_body(body, app).await.map_err(|error| match error {
+        BodyError::TooLarge => with_detail(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+        BodyError::TooSlow => with_detail(StatusCode::REQUEST_TIMEOUT, "The body took too long"),
+        BodyError::BrokeOff => with_detail(StatusCode::BAD_REQUEST, "The body broke off"),
+    })?;
     if body.is_empty() {
         return Ok(None);
     }

@@ -45,6 +45,7 @@ impl Identity {
     /// Ends what has expired, deletes what was kept long enough, and counts what is left; how many sessions
     /// expired, and how many were deleted.
     pub async fn sweep(&self) -> store::Result<(u64, u64)> {
+        self.throttle.sweep();
         let now = self.clock.now();
         let mut transaction = self.database.background().await?;
         let (expired, deleted) = sessions::sweep(&mut transaction, now, now - self.settings.session_retention).await?;

@@ -23,6 +23,7 @@ pub mod sessions;
 mod sign_in;
 mod sign_out;
 mod signing_keys;
+mod throttle;
 mod tokens;
 pub mod users;
 
@@ -45,6 +46,7 @@ pub use rules::{origin_is_visible, pms_config_of};
 pub use sign_in::{SignIn, SignedIn};
 pub use sign_out::{PasswordChange, SignOut};
 pub use signing_keys::{ListedKey, Rotation, new_signing_key};
+pub use throttle::{Allowance, ThrottleSettings, network_of};
 pub use tokens::IssuedTokens;
 pub use users::{Assignment, Import, Imported, Keep, NewUser, UserRecord, UserUpdate, Wrong, email_to_look_up};
 
@@ -61,6 +63,7 @@ pub struct Settings {
     pub session_retention: Duration,
     pub lockout: Lockout,
     pub hashing: HashingSettings,
+    pub throttle: ThrottleSettings,
     /// Whether a user who must change the password can do nothing else before.
     pub enforce_password_change: bool,
     pub issuer: String,
@@ -88,6 +91,7 @@ pub struct Identity {
     used_sessions: sessions::UsedSessions,
     chain_keys: audit::chain::ChainKeys,
     last_look: signing_keys::LastLook,
+    throttle: throttle::Throttle,
 }
 
 impl Identity {
@@ -99,7 +103,8 @@ impl Identity {
         let hasher = passwords::Hasher::start(settings.hashing)?;
         let last_look = signing_keys::LastLook::default();
         let used_sessions = sessions::UsedSessions::default();
-        Ok(Arc::new(Self { database, clock, settings, hasher, tokens, used_sessions, chain_keys, last_look }))
+        let throttle = throttle::Throttle::new(settings.throttle);
+        Ok(Arc::new(Self { database, clock, settings, hasher, tokens, used_sessions, chain_keys, last_look, throttle }))
     }
 
     pub fn database(&self) -> &Database {

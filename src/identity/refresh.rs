@@ -53,6 +53,7 @@ enum Refreshed {
 impl Identity {
     /// The next tokens of the session that this refresh token belongs to.
     pub async fn refresh(&self, caller: &Caller, refresh_token: &str) -> Result<SignedIn, Failure> {
+        self.throttle.refresh(&caller.client)?;
         let outcome = self.try_refresh(caller, refresh_token).await;
         metrics::refresh(match &outcome {
             Ok(Refreshed::SignedIn(_)) => "success",

@@ -51,12 +51,13 @@ const DATABASE_ERROR_KINDS: [&str; 9] = [
     "statement_timeout",
 ];
 /// The contract's codes.
-const GRAPHQL_CODES: [&str; 9] = [
+const GRAPHQL_CODES: [&str; 10] = [
     "BAD_USER_INPUT",
     "FORBIDDEN",
     "INTERNAL",
     "MFA_REQUIRED",
     "PASSWORD_CHANGE_REQUIRED",
+    "PERSISTED_QUERY_NOT_FOUND",
     "QUERY_TOO_COMPLEX",
     "RATE_LIMITED",
     "UNAUTHENTICATED",

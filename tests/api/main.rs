@@ -36,3 +36,4 @@ mod traces;
 mod transport;
 mod user_files;
 mod users;
+mod validation;

@@ -1,6 +1,7 @@
 //! The real server on a port of its own.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -11,9 +12,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use voicehive_identity::clock::Clock;
+use voicehive_identity::graphql::documents::Trusted;
 use voicehive_identity::graphql::guard::Limits;
 use voicehive_identity::http::{self, App, Options, ServerSettings};
-use voicehive_identity::identity::{Algorithm, HashingSettings, Identity, Lockout, Settings};
+use voicehive_identity::identity::{Algorithm, HashingSettings, Identity, Lockout, Settings, ThrottleSettings};
 use voicehive_identity::store::{Database, PoolSettings};
 use voicehive_identity::telemetry::metrics;
 
@@ -48,6 +50,11 @@ pub fn identity_settings(folder: &Path) -> Settings {
             workers: 2,
             queue_timeout: Duration::from_mins(1),
         },
+        throttle: ThrottleSettings {
+            requests_per_minute: NonZeroU32::new(1_000_000).expect("some"),
+            request_burst: NonZeroU32::new(100_000).expect("some"),
+            refreshes_per_minute: NonZeroU32::new(100_000).expect("some"),
+        },
         enforce_password_change: false,
         issuer: "voicehive-identity".to_owned(),
         audience: "voicehive".to_owned(),
@@ -79,11 +86,16 @@ pub struct Setup {
 
 impl Setup {
     pub fn usual() -> Self {
-        let limits = Limits { tokens: 10_000, depth: 15, cost: 200_000 };
+        let limits =
+            Limits { tokens: 10_000, directives: 100, aliases: 500, root_fields: 50, depth: 15, cost: 200_000 };
         let options = Options {
             trusted_proxies: Vec::new(),
             max_body: 1024 * 1024,
+            body_timeout: Duration::from_secs(2),
+            max_requests: 1024,
+            cors_origins: Vec::new(),
             limits,
+            trusted: Trusted::default(),
             introspection: true,
             explorer: true,
             private_metrics: false,
@@ -130,14 +142,18 @@ impl TestApp {
             // Servers on a database that is away begin like this too.
             eprintln!("{error}");
         }
-        let app = App::new(identity.clone(), setup.options, Some(metrics_handle()));
+        let app = App::new(identity.clone(), setup.options, Some(metrics_handle())).expect("the schema is valid");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
         let settings = ServerSettings {
             header_timeout: Duration::from_millis(500),
+            idle_timeout: Duration::from_mins(1),
             max_connections: 1000,
+            max_connections_per_address: 1000,
+            trusted_proxies: Vec::new(),
             shutdown_timeout: Duration::from_secs(10),
+            certificate: None,
         };
         let serving = tokio::spawn(http::serve(listener, http::router(app), settings, stop.clone()));
         Self { address, clock, database, identity, stop, serving }

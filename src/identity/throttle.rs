@@ -1,0 +1,118 @@
+//! How often one caller may ask: counted on each server by itself, so that N servers together allow at most N times as much.
+//! Failed sign-ins are not here: those are counted in the database, for all servers ([`lockout`](super::lockout)).
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::{Quota, RateLimiter};
+use uuid::Uuid;
+
+use super::{Client, Error, Identity, Principal, Result};
+
+const WINDOW: Duration = Duration::from_mins(1);
+
+/// What one caller may do on one server.
+#[derive(Clone, Copy, Debug)]
+pub struct ThrottleSettings {
+    /// Requests a minute of one principal, or of one address without one.
+    pub requests_per_minute: NonZeroU32,
+    /// How many of them may come at once.
+    pub request_burst: NonZeroU32,
+    /// Refreshes a minute from one address.
+    pub refreshes_per_minute: NonZeroU32,
+}
+
+/// Whose requests are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    User(Uuid),
+    /// None where the address is not known.
+    Address(Option<IpAddr>),
+}
+
+/// What is left of a caller's requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    /// Requests in `window`.
+    pub limit: u32,
+    pub window: Duration,
+    /// How many could come at once now.
+    pub remaining: u32,
+    /// How long until there is another one, where none remains.
+    pub retry_after: Option<Duration>,
+}
+
+impl Identity {
+    /// Counts one more request of this principal from this client; what is left to them. To be asked before it is run.
+    pub fn allowance(&self, principal: &Principal, client: &Client) -> Allowance {
+        self.throttle.request(principal, client)
+    }
+}
+
+type Limiter = RateLimiter<Key, DefaultKeyedStateStore<Key>, DefaultClock, StateInformationMiddleware>;
+
+/// Counts by the generic cell rate algorithm: what was not used comes back evenly.
+pub(super) struct Throttle {
+    requests: Limiter,
+    refreshes: Limiter,
+    settings: ThrottleSettings,
+}
+
+impl Throttle {
+    pub fn new(settings: ThrottleSettings) -> Self {
+        let limiter = |quota: Quota| RateLimiter::keyed(quota).with_middleware();
+        let requests = Quota::per_minute(settings.requests_per_minute).allow_burst(settings.request_burst);
+        let refreshes = limiter(Quota::per_minute(settings.refreshes_per_minute));
+        Self { requests: limiter(requests), refreshes, settings }
+    }
+
+    /// One more request of this caller; what is left of them.
+    pub fn request(&self, principal: &Principal, client: &Client) -> Allowance {
+        let key = match principal {
+            Principal::User(user) => Key::User(user.access.user_id),
+            Principal::Anonymous => Key::Address(address_of(client)),
+        };
+        ask(&self.requests, key, self.settings.requests_per_minute)
+    }
+
+    /// One more refresh from this client.
+    pub fn refresh(&self, client: &Client) -> Result<()> {
+        let allowance = ask(&self.refreshes, Key::Address(address_of(client)), self.settings.refreshes_per_minute);
+        match allowance.retry_after {
+            Some(retry_after) => Err(Error::RateLimited { retry_after }),
+            None => Ok(()),
+        }
+    }
+
+    /// Forgets callers who have not been here for a while.
+    pub fn sweep(&self) {
+        for limiter in [&self.requests, &self.refreshes] {
+            limiter.retain_recent();
+            limiter.shrink_to_fit();
+        }
+    }
+}
+
+fn ask(limiter: &Limiter, key: Key, limit: NonZeroU32) -> Allowance {
+    let (remaining, retry_after) = match limiter.check_key(&key) {
+        Ok(state) => (state.remaining_burst_capacity(), None),
+        Err(not_yet) => (0, Some(not_yet.wait_time_from(limiter.clock().now()))),
+    };
+    Allowance { limit: limit.get(), window: WINDOW, remaining, retry_after }
+}
+
+fn address_of(client: &Client) -> Option<IpAddr> {
+    client.ip_address.as_deref().and_then(|address| address.parse().ok()).map(network_of)
+}
+
+/// The address that stands for a client: whoever has an IPv6 address has all of its network's 2^64.
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}

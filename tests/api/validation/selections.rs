@@ -1,0 +1,280 @@
+//! Operations, fields and fragments that are not of this schema, or that together make no sense.
+//!
+//! No two abstract types of this schema have nothing in common, so that counter-example has no row.
+
+use super::Documents;
+
+pub const SELECTIONS: Documents = &[
+    (
+        "a document that is run defines nothing of the schema",
+        &[
+            "type Guest { id: ID! }",
+            "{ me { id } } type Guest { id: ID! }",
+            "{ me { id } } extend type User { colour: String }",
+            "{ me { id } } scalar Colour",
+            "{ me { id } } enum Colour { RED }",
+            "{ me { id } } input Colour { red: Int }",
+            "{ me { id } } union Anybody = User | Role",
+            "{ me { id } } interface Coloured { colour: String }",
+            "{ me { id } } directive @colour on FIELD",
+            "{ me { id } } schema { query: Query }",
+            "{ me { id } } extend schema { subscription: Query }",
+        ],
+    ),
+    (
+        "the schema has operations of this kind",
+        &[
+            "subscription { me { id } }",
+            "subscription { me { id } currentSession { id } }",
+            "subscription S { ...F } fragment F on Query { me { id } currentSession { id } }",
+            "subscription ($v: Boolean! = true) { me @include(if: $v) { id } viewer @skip(if: $v) { __typename } }",
+            "subscription { __typename }",
+        ],
+    ),
+    ("there is one operation where it has no name", &["{ me { id } } { currentSession { id } }"]),
+    (
+        "the type has the field",
+        &[
+            "{ nonsense }",
+            "{ me { nonsense } }",
+            "{ me { Email } }",
+            "{ me { first_name } }",
+            "{ me { ...F } } fragment F on User { status }",
+            "{ me { email: mail } }",
+            "{ me { roles { email } } }",
+            "{ users { email } }",
+            "{ node(id: \"user:x\") { email } }",
+            "{ node(id: \"user:x\") { ...F } } fragment F on Node { id createdAt }",
+            "{ viewer { id } }",
+            "{ viewer { id email } }",
+            "{ viewer { ... on Node { email } } }",
+            "{ ... { nonsense } }",
+            "{ ... on Query { nonsense } }",
+            "{ me @skip(if: true) { nonsense } }",
+            "mutation { me { id } }",
+            "{ deleteRole(input: {id: \"role:x\"}) { deletedId } }",
+            "{ __nonsense }",
+            "{ __schema { nonsense } }",
+            "{ me { __schema { queryType { name } } } }",
+            "{ me { __type(name: \"User\") { name } } }",
+            "mutation { __schema { queryType { name } } }",
+        ],
+    ),
+    (
+        "fields of one name in the answer are one field",
+        &[
+            "{ me { email: displayName email } }",
+            "{ a: me { id } a: viewer { __typename } }",
+            "{ me { x: email @include(if: true) x: displayName @skip(if: true) } }",
+            "{ me { ... { x: email } ... { x: displayName } } }",
+            "{ me { ...A ...B } } fragment A on User { x: email } fragment B on User { x: displayName }",
+            "{ me { ...A email: displayName } } fragment A on User { email }",
+            "{ me { ...A } } fragment A on User { x: email ...B } fragment B on User { x: displayName }",
+            "{ node(id: \"user:x\") { x: __typename ... on User { x: email } } }",
+            "{ viewer { x: __typename ... on User { x: email } } }",
+            "{ viewer { ... on User { x: email } ... on Actor { x: __typename } } }",
+        ],
+    ),
+    (
+        "fields of one name in the answer have the same arguments",
+        &[
+            "{ users(first: 1) { totalCount } users(first: 2) { totalCount } }",
+            "{ users(first: 1) { totalCount } users(last: 1) { totalCount } }",
+            "{ users(first: 1) { totalCount } users { totalCount } }",
+            "{ users(first: null) { totalCount } users { totalCount } }",
+            "query ($n: Int = 1) { users(first: 1) { totalCount } users(first: $n) { totalCount } }",
+            "query ($n: Int = 1, $m: Int = 1) { users(first: $n) { totalCount } users(first: $m) { totalCount } }",
+            "{ roles(filter: {active: true}) { totalCount } roles(filter: {active: false}) { totalCount } }",
+            "{ x: nodes(ids: [\"a\", \"b\"]) { id } x: nodes(ids: [\"b\", \"a\"]) { id } }",
+            "{ x: node(id: \"user:x\") { id } x: node(id: \"user:y\") { id } }",
+            "{ me { ...A ...B } } fragment A on User { hotels(first: 1) { totalCount } }
+                fragment B on User { hotels(first: 2) { totalCount } }",
+            "{ node(id: \"role:x\") { ... on Role { users(first: 1) { totalCount } }
+                ... on Role { users(first: 2) { totalCount } } } }",
+            "mutation { deleteRole(input: {id: \"role:x\"}) { deletedId }
+                deleteRole(input: {id: \"role:y\"}) { deletedId } }",
+        ],
+    ),
+    (
+        "so do the fields below them",
+        &[
+            "{ me { createdBy { x: email } } me { createdBy { x: displayName } } }",
+            "{ me { createdBy { updatedBy { x: email } } createdBy { updatedBy { x: displayName } } } }",
+            "{ me { hotels(first: 1) { totalCount } } me { hotels(first: 2) { totalCount } } }",
+            "{ me { sessions { nodes { user { x: email } } } } me { sessions { nodes { user { x: displayName } } } } }",
+            "{ me { ...A } me { ...B } } fragment A on User { createdBy { x: email } }
+                fragment B on User { createdBy { ...C } } fragment C on User { x: displayName }",
+            "{ node(id: \"user:x\") { ... on User { createdBy { x: email } }
+                ... on User { createdBy { x: displayName } } } }",
+        ],
+    ),
+    (
+        "fields of one name in the answer have one shape, whatever type they are of",
+        &[
+            "{ node(id: \"x\") { ... on User { x: failedLoginAttempts } ... on Role { x: name } } }",
+            "{ node(id: \"x\") { ... on User { x: email } ... on Hotel { x: city } } }",
+            "{ node(id: \"x\") { ... on User { x: id } ... on Role { x: name } } }",
+            "{ node(id: \"x\") { ... on User { x: createdAt } ... on Role { x: name } } }",
+            "{ node(id: \"x\") { ... on User { x: hotelScope } ... on Session { x: status } } }",
+            "{ node(id: \"x\") { ... on User { x: hotelScope } ... on Role { x: name } } }",
+            "{ node(id: \"x\") { ... on User { x: permissions } ... on Role { x: name } } }",
+            "{ node(id: \"x\") { ... on User { x: locked } ... on Role { x: users { totalCount } } } }",
+            "{ node(id: \"x\") { ... on User { x: roles { id } } ... on Session { x: user { id } } } }",
+            "{ node(id: \"x\") { ... on User { x: createdBy { id } } ... on Session { x: user { id } } } }",
+            "{ node(id: \"x\") { ... on User { x: hotels { y: totalCount } }
+                ... on Role { x: users { y: nodes { id } } } } }",
+            "{ node(id: \"x\") { ... on User { x: hotels { nodes { y: name } } }
+                ... on Role { x: users { nodes { y: firstName } } } } }",
+            "{ node(id: \"x\") { ...A ...B } } fragment A on User { x: hotels { nodes { ...C } } }
+                fragment C on Hotel { y: name }
+                fragment B on Role { x: users { nodes { ...D } } } fragment D on User { y: locked }",
+        ],
+    ),
+    (
+        "leaves have no selection, and all else has one",
+        &[
+            "{ me { id { value } } }",
+            "{ me { failedLoginAttempts { __typename } } }",
+            "{ me { hotelScope { name } } }",
+            "{ me { permissions { length } } }",
+            "{ me { createdAt { year } } }",
+            "{ auditEvents(first: 1) { nodes { detail { changes } } } }",
+            "{ __typename { name } }",
+            "{ me }",
+            "{ node(id: \"user:x\") }",
+            "{ viewer }",
+            "{ nodes(ids: []) }",
+            "{ me { roles } }",
+            "{ users { nodes } }",
+            "{ me { hotels(first: 1) } }",
+            "{ __schema }",
+            "mutation { deleteRole(input: {id: \"role:x\"}) }",
+        ],
+    ),
+    (
+        "the field or directive has the argument",
+        &[
+            "{ users(limit: 1) { totalCount } }",
+            "{ node(id: \"user:x\", Id: \"user:x\") { id } }",
+            "{ me(id: \"user:x\") { id } }",
+            "{ me { ...F } } fragment F on User { email(lower: true) }",
+            "{ me { email @include(unless: false) } }",
+            "{ me { email @include(if: true, unless: false) } }",
+            "{ me { ... @include(if: true, unless: false) { id } } }",
+            "{ __typename(of: \"Query\") }",
+            "{ __typename @skip(if: false, unless: true) }",
+            "{ __type(name: \"User\", kind: OBJECT) { name } }",
+        ],
+    ),
+    (
+        "an argument is there once",
+        &[
+            "{ users(first: 1, first: 1) { totalCount } }",
+            "{ users(first: 1, first: 2) { totalCount } }",
+            "{ node(id: \"user:x\", id: \"user:y\") { id } }",
+            "{ me @skip(if: false, if: false) { id } }",
+            "{ __typename @skip(if: true, if: false) }",
+            "{ __type(name: \"User\", name: \"Role\") { name } }",
+        ],
+    ),
+    (
+        "a required argument is there, and not null",
+        &[
+            "{ node { id } }",
+            "{ node(id: null) { id } }",
+            "{ nodes { id } }",
+            "{ nodes(ids: null) { id } }",
+            "{ user { id } }",
+            "{ user(by: null) { id } }",
+            "{ __type { name } }",
+            "mutation { deleteRole { deletedId } }",
+            "mutation { deleteRole(input: null) { deletedId } }",
+            "{ me { id @skip } }",
+            "{ me @include(if: null) { id } }",
+            "{ me { ...F @skip } } fragment F on User { id }",
+            "{ ... @include { me { id } } }",
+            "{ __typename @skip }",
+            "{ __typename @include(if: null) }",
+        ],
+    ),
+    (
+        "fragments have names of their own",
+        &[
+            "{ me { ...F } } fragment F on User { id } fragment F on User { roles { id } }",
+            "{ me { ...F } } fragment F on User { id } fragment F on User { id }",
+            "{ me { ...F } } fragment F on User { id } fragment F on Node { id }",
+        ],
+    ),
+    (
+        "the type that a fragment is on exists",
+        &[
+            "{ me { ...F } } fragment F on Nobody { id }",
+            "{ me { ...F } } fragment F on user { id }",
+            "{ me { ... on Nobody { id } } }",
+            "{ me { ...F } } fragment F on User { ... on Nobody { id } }",
+        ],
+    ),
+    (
+        "the type that a fragment is on has fields",
+        &[
+            "{ me { ...F } } fragment F on Int { id }",
+            "{ me { ...F } } fragment F on HotelScope { __typename }",
+            "{ me { ...F } } fragment F on UserFilter { active }",
+            "{ me { ... on Boolean { id } } }",
+            "{ me { ...F } } fragment F on User { ... on DateTime { id } }",
+        ],
+    ),
+    (
+        "every fragment is used",
+        &[
+            "fragment F on User { id } { me { id } }",
+            "{ me { ...A } } fragment A on User { id } fragment B on User { id }",
+            "{ me { id } } fragment A on User { ...B } fragment B on User { id }",
+            "fragment F on User { id }",
+        ],
+    ),
+    (
+        "a fragment that is spread is defined",
+        &[
+            "{ me { ...F } }",
+            "{ ...F }",
+            "{ me { id ...F @skip(if: true) } }",
+            "{ me { ...A } } fragment A on User { ...B }",
+            "{ me { ...User } }",
+        ],
+    ),
+    (
+        "no fragment holds itself",
+        &[
+            "{ me { ...F } } fragment F on User { id ...F }",
+            "{ me { ...F } } fragment F on User { id ... { ...F } }",
+            "{ me { ...A } } fragment A on User { id ...B } fragment B on User { email ...A }",
+            "{ me { ...A } } fragment A on User { ...B } fragment B on User { ...C } fragment C on User { id ...A }",
+            "{ me { ...A } } fragment A on User { ...B } fragment B on User { id ...C }
+                fragment C on User { email ...B }",
+            "{ me { ...F } } fragment F on User { id createdBy { ...F } }",
+            "{ me { ...A } } fragment A on User { email sessions { nodes { ...B } } }
+                fragment B on Session { user { ...A } }",
+            "{ me { id ...F @skip(if: true) } } fragment F on User { id ...F @skip(if: true) }",
+        ],
+    ),
+    (
+        "a fragment can apply where it is spread",
+        &[
+            "{ ... on User { id } }",
+            "{ ... on Mutation { __typename } }",
+            "{ me { ... on Role { name } } }",
+            "{ me { ...F } } fragment F on Role { name }",
+            "{ me { ...F } } fragment F on User { ... on Session { status } }",
+            "{ me { roles { ... on Actor { __typename } } } }",
+            "{ currentSession { ...F } } fragment F on Actor { ... on User { email } }",
+            "{ users { ... on Node { id } } }",
+            "{ users { pageInfo { ...F } } } fragment F on Node { id }",
+            "{ node(id: \"user:x\") { ... on UserConnection { totalCount } } }",
+            "{ node(id: \"user:x\") { ...F } } fragment F on PageInfo { endCursor }",
+            "{ viewer { ... on Role { name } } }",
+            "{ viewer { ...F } } fragment F on Session { status }",
+            "{ viewer { ... on Actor { ... on Hotel { name } } } }",
+        ],
+    ),
+];
