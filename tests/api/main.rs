@@ -2,6 +2,7 @@
 //! what they need.
 
 mod administrators;
+mod attack;
 mod audit;
 mod audit_proof;
 mod backups;
@@ -12,6 +13,7 @@ mod examples;
 mod guide;
 mod health;
 mod hotels_and_roles;
+mod https;
 mod isolation;
 mod legacy;
 mod lockout;

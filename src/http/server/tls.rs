@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use rustls_pki_types::pem::PemObject;
@@ -31,43 +31,51 @@ pub struct Certificate {
     chain_file: PathBuf,
     key_file: PathBuf,
     current: RwLock<TlsAcceptor>,
+    /// When the files were changed that the current one is of.
+    changed_at: Mutex<[Option<SystemTime>; 2]>,
 }
 
 impl Certificate {
     /// Reads a chain of certificates and a private key, both in PEM.
     pub fn read(chain_file: PathBuf, key_file: PathBuf) -> Result<Self, TlsError> {
+        let changed_at = changed_at(&chain_file, &key_file);
         let acceptor = acceptor(&chain_file, &key_file)?;
-        Ok(Self { chain_file, key_file, current: RwLock::new(acceptor) })
+        Ok(Self { chain_file, key_file, current: RwLock::new(acceptor), changed_at: Mutex::new(changed_at) })
     }
 
-    /// Reads the files again whenever they change, until `stop`. What cannot be used is told, and the one before stays.
+    /// Looks at the files again and again, until `stop`. What cannot be used is told, and the one before stays.
     pub async fn follow(&self, stop: CancellationToken) {
-        let mut seen = self.changed_at();
         while tokio::time::timeout(LOOK_EVERY, stop.cancelled()).await.is_err() {
-            let now = self.changed_at();
-            if now == seen {
-                continue;
-            }
-            match acceptor(&self.chain_file, &self.key_file) {
-                Ok(acceptor) => {
-                    *self.current.write().unwrap_or_else(PoisonError::into_inner) = acceptor;
-                    seen = now;
-                    tracing::info!("tls_certificate_reloaded");
-                }
+            match self.look() {
+                Ok(true) => tracing::info!("tls_certificate_reloaded"),
+                Ok(false) => {}
                 // Perhaps only one of the two has been written yet.
                 Err(error) => tracing::warn!(%error, "tls_certificate_not_reloaded"),
             }
         }
     }
 
-    fn changed_at(&self) -> [Option<SystemTime>; 2] {
-        [&self.chain_file, &self.key_file].map(|file| file.metadata().and_then(|about| about.modified()).ok())
+    /// Reads the files again if they have changed; whether they had. New connections get what is in them.
+    pub fn look(&self) -> Result<bool, TlsError> {
+        let now = changed_at(&self.chain_file, &self.key_file);
+        let mut seen = self.changed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if now == *seen {
+            return Ok(false);
+        }
+        let acceptor = acceptor(&self.chain_file, &self.key_file)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = acceptor;
+        *seen = now;
+        Ok(true)
     }
 
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let acceptor = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
         acceptor.accept(stream).await
     }
+}
+
+fn changed_at(certificate: &Path, key: &Path) -> [Option<SystemTime>; 2] {
+    [certificate, key].map(|file| file.metadata().and_then(|about| about.modified()).ok())
 }
 
 fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {

@@ -35,6 +35,18 @@ pub fn pool_settings() -> PoolSettings {
     }
 }
 
+pub fn server_settings() -> ServerSettings {
+    ServerSettings {
+        header_timeout: Duration::from_millis(500),
+        idle_timeout: Duration::from_mins(1),
+        max_connections: 1000,
+        max_connections_per_address: 1000,
+        trusted_proxies: Vec::new(),
+        shutdown_timeout: Duration::from_secs(10),
+        certificate: None,
+    }
+}
+
 /// As the defaults, but for a client address that may fail often: all tests come from one.
 pub fn identity_settings(folder: &Path) -> Settings {
     Settings {
@@ -77,6 +89,7 @@ fn metrics_handle() -> PrometheusHandle {
 pub struct Setup {
     pub settings: Settings,
     pub options: Options,
+    pub server: ServerSettings,
     pub pool: PoolSettings,
     /// Another way to the database, such as through a proxy.
     pub connect: Option<PgConnectOptions>,
@@ -104,6 +117,7 @@ impl Setup {
         Self {
             settings: identity_settings(cluster_folder()),
             options,
+            server: server_settings(),
             pool: pool_settings(),
             connect: None,
             row_security_alone: false,
@@ -146,16 +160,7 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
-        let settings = ServerSettings {
-            header_timeout: Duration::from_millis(500),
-            idle_timeout: Duration::from_mins(1),
-            max_connections: 1000,
-            max_connections_per_address: 1000,
-            trusted_proxies: Vec::new(),
-            shutdown_timeout: Duration::from_secs(10),
-            certificate: None,
-        };
-        let serving = tokio::spawn(http::serve(listener, http::router(app), settings, stop.clone()));
+        let serving = tokio::spawn(http::serve(listener, http::router(app), setup.server, stop.clone()));
         Self { address, clock, database, identity, stop, serving }
     }
 

@@ -1,0 +1,343 @@
+//! The endpoint under attack: each hostile client is answered or cut off within its limit, while others are served.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sqlx::Executor;
+
+use super::support::{Client, Setup, TestApp, eventually};
+
+/// Somebody signs in and asks who they are, again and again, beside an attack, and is always answered.
+async fn served_beside(app: &TestApp, attack: impl Future<Output = ()>) {
+    let admin = app.admin().await;
+    let signed_in = "SELECT count(*) FROM user_sessions";
+    let before = app.count(signed_in).await;
+    let others = async {
+        loop {
+            assert!(admin.is_signed_in().await);
+            let again = app.anonymous().try_sign_in("manager@hotel1.com", "manager123").await;
+            assert_eq!(again.refusals("login"), [] as [&str; 0]);
+        }
+    };
+    tokio::select! { () = attack => {} () = others => {} }
+    assert!(app.count(signed_in).await > before, "others were served meanwhile");
+}
+
+fn deep_json(depth: usize) -> String {
+    format!(r#"{{"query": "{{ me {{ id }} }}", "variables": {{"a": {}{}}}}}"#, "[".repeat(depth), "]".repeat(depth))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_documents_are_refused_while_others_are_served() {
+    let app = TestApp::start().await;
+    let client = app.anonymous();
+    let bomb: String = (0..40).map(|n| format!("fragment F{n} on User {{ ...F{} ...F{} }} ", n + 1, n + 1)).collect();
+    let documents = [
+        ("brackets open at once", format!("{{ node(id: {}1{}) {{ id }} }}", "[".repeat(2000), "]".repeat(2000))),
+        ("brackets open at once", format!("{{ node(id: {}1{}) {{ id }} }}", "{a:".repeat(2000), "}".repeat(2000))),
+        ("brackets open at once", "{a".repeat(2000)),
+        ("fields, fragments expanded", format!("{{ me {{ ...F0 }} }} {bomb} fragment F40 on User {{ id }}")),
+        ("tokens", format!("{{ {} }}", (0..10_000).map(|n| format!("a{n}: me {{ id }} ")).collect::<String>())),
+        ("aliases", format!("{{ me {{ {} }} }}", (0..1000).map(|n| format!("a{n}: id ")).collect::<String>())),
+        ("directives", format!("{{ ... {} {{ me {{ id }} }} }}", "@include(if: true) ".repeat(5000))),
+        ("fields at the top", format!("{{ {} }}", "__typename ".repeat(51))),
+        ("levels of fields", format!("{{ me {{ {}id{} }} }}", "createdBy { ".repeat(15), " }".repeat(15))),
+        (
+            "fields and rows by their cost",
+            "{ users(first: 100) { nodes { hotels(first: 100) { nodes { users(first: 100) { nodes { id } } } } } } }"
+                .to_owned(),
+        ),
+    ];
+    let attack = async {
+        for (limit, document) in &documents {
+            let began = Instant::now();
+            let answer = client.graphql(document, json!({})).await;
+            assert_eq!((answer.status.as_u16(), answer.code()), (400, "QUERY_TOO_COMPLEX"), "{document:.60}");
+            let extensions = &answer.body["errors"][0]["extensions"];
+            assert_eq!(extensions["limit"], *limit, "{document:.60}: {extensions}");
+            assert!(extensions["asked"].as_u64() > extensions["allowed"].as_u64(), "{extensions}");
+            assert!(began.elapsed() < Duration::from_secs(2), "{limit}: {:?}", began.elapsed());
+        }
+        for (depth, status) in [(100, 200), (1000, 400), (100_000, 400)] {
+            let answer = client
+                .send(
+                    client
+                        .http
+                        .post(client.url("/graphql"))
+                        .header("content-type", "application/json")
+                        .body(deep_json(depth)),
+                )
+                .await;
+            assert_eq!(answer.status, status, "{depth}: a variable that nothing uses is not looked at");
+        }
+        let large = json!({ "query": "#".repeat(10 * 1024 * 1024) }).to_string();
+        let post = client.http.post(client.url("/graphql")).header("content-type", "application/json").body(large);
+        // Cut off as soon as it is too large: what comes first of the two is what the client sees.
+        if let Ok(response) = post.send().await {
+            assert_eq!(response.status(), 413);
+        }
+    };
+    served_beside(&app, attack).await;
+}
+
+/// A request whose head or body comes in pieces; what came back until the server closed the connection.
+fn drip(address: std::net::SocketAddr, head: &str, piece: &str, pause: Duration) -> (String, Duration) {
+    let began = Instant::now();
+    let mut stream = TcpStream::connect(address).expect("connects");
+    stream.set_read_timeout(Some(Duration::from_millis(20))).expect("set");
+    let _ = stream.write_all(head.as_bytes());
+    let mut got = String::new();
+    let mut buffer = [0; 1024];
+    while began.elapsed() < Duration::from_secs(9) {
+        match stream.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => got.push_str(&String::from_utf8_lossy(&buffer[..read])),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
+            Err(_) => {}
+        }
+        if !got.is_empty() || stream.write_all(piece.as_bytes()).is_err() {
+            break;
+        }
+        std::thread::sleep(pause);
+    }
+    (got, began.elapsed())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_heads_and_bodies_are_cut_off() {
+    // Heads within half a second, bodies within two.
+    let app = TestApp::start().await;
+    let address = app.address;
+    let attack = async {
+        let slow = |head: &'static str, piece: &'static str| {
+            tokio::task::spawn_blocking(move || drip(address, head, piece, Duration::from_millis(50)))
+        };
+        let (got, took) = slow("POST /graphql HTTP/1.1\r\n", "x").await.expect("ends");
+        assert!(got.is_empty() || got.starts_with("HTTP/1.1 4"), "{got}");
+        assert!(took < Duration::from_secs(3), "a head: {took:?}");
+        let (_, took) = slow("", "").await.expect("ends");
+        assert!(took < Duration::from_secs(3), "nothing at all: {took:?}");
+        let (_, took) = slow("PRI * HTTP/2.0\r\n", "").await.expect("ends");
+        assert!(took < Duration::from_secs(3), "half a preface: {took:?}");
+        for path in ["/graphql", "/auth/login"] {
+            let head: &'static str = Box::leak(
+                format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n{{")
+                    .into_boxed_str(),
+            );
+            let (got, took) = slow(head, " ").await.expect("ends");
+            assert!(got.starts_with("HTTP/1.1 408"), "{path}: {got}");
+            assert!(took < Duration::from_secs(5), "{path}: {took:?}");
+        }
+        let head = format!("GET /livez HTTP/1.1\r\nHost: x\r\n{}\r\n", "x-a: b\r\n".repeat(200));
+        let (got, _) =
+            tokio::task::spawn_blocking(move || drip(address, &head, "", Duration::ZERO)).await.expect("ends");
+        assert!(got.starts_with("HTTP/1.1 431"), "too many fields: {got}");
+        let head = format!("GET /livez HTTP/1.1\r\nHost: x\r\nx-a: {}\r\n\r\n", "b".repeat(100_000));
+        let (got, _) =
+            tokio::task::spawn_blocking(move || drip(address, &head, "", Duration::ZERO)).await.expect("ends");
+        assert!(got.starts_with("HTTP/1.1 431"), "too long: {got}");
+    };
+    served_beside(&app, attack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_idle_connections_keep_nobody_out() {
+    let mut setup = Setup::usual();
+    setup.server.header_timeout = Duration::from_secs(5);
+    setup.server.max_connections = 1500;
+    setup.server.max_connections_per_address = 1200;
+    let app = TestApp::start_with(setup).await;
+    let mut idle: Vec<_> = (0..1000).map(|_| TcpStream::connect(app.address).expect("connects")).collect();
+    let admin = app.admin().await;
+    for _ in 0..20 {
+        assert!(admin.is_signed_in().await);
+    }
+    // And they are cut off: reading ends.
+    let last = idle.pop().expect("one");
+    last.set_read_timeout(Some(Duration::from_secs(9))).expect("set");
+    assert_eq!((&last).read(&mut [0; 16]).expect("closed in time"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_cannot_take_every_connection() {
+    let mut setup = Setup::usual();
+    setup.server.header_timeout = Duration::from_secs(8);
+    setup.server.max_connections_per_address = 20;
+    let app = TestApp::start_with(setup).await;
+    let mut held: Vec<_> = (0..20).map(|_| TcpStream::connect(app.address).expect("connects")).collect();
+    let refused = || {
+        let mut one_more = TcpStream::connect(app.address).expect("taken by the system");
+        one_more.set_read_timeout(Some(Duration::from_secs(2))).expect("set");
+        let _ = one_more.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+        !matches!(one_more.read(&mut [0; 64]), Ok(read) if read > 0)
+    };
+    eventually("the twenty are counted", async || refused()).await;
+    // Another address of this machine has places of its own.
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.2:0".parse().expect("an address")).expect("bound");
+    let other = socket.connect(app.address).await.expect("connects").into_std().expect("a stream");
+    other.set_nonblocking(false).expect("set");
+    (&other).write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+    assert!((&other).read(&mut [0; 64]).expect("answered") > 0);
+    held.truncate(10);
+    eventually("places come back", async || !refused()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_server_refuses_at_once_and_stays_visible() {
+    let mut setup = Setup::usual();
+    setup.options.max_requests = 2;
+    let app = TestApp::start_with(setup).await;
+    let admin = app.admin().await;
+    let mut held = app.database.superuser.begin().await.expect("begun");
+    held.execute("LOCK TABLE hotels IN ACCESS EXCLUSIVE MODE").await.expect("locked");
+    let waiting: Vec<_> = (0..2)
+        .map(|_| {
+            let admin = admin.clone();
+            tokio::spawn(async move { admin.query("{ hotels { nodes { name } } }").await })
+        })
+        .collect();
+    eventually("two are under way", async || {
+        app.anonymous().post("/auth/refresh", json!({ "refresh_token": "x" })).await.status == 503
+    })
+    .await;
+    let refused = admin.query("{ me { id } }").await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (503, "UNAVAILABLE"), "{}", refused.body);
+    assert_eq!(refused.headers["retry-after"], "1");
+    for path in ["/healthz", "/livez", "/readyz", "/metrics", "/.well-known/jwks.json"] {
+        assert_eq!(app.anonymous().get(path).await.status, 200, "{path}");
+    }
+    held.rollback().await.expect("released");
+    for one in waiting {
+        assert_eq!(one.await.expect("ends").status, 200);
+    }
+    assert!(admin.is_signed_in().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_hangs_up_leaves_no_transaction_and_a_time_out_ends_the_statement() {
+    let mut setup = Setup::usual();
+    setup.pool.statement_timeout = Duration::from_millis(700);
+    let app = TestApp::start_with(setup).await;
+    let admin = app.admin().await;
+    let mut held = app.database.superuser.begin().await.expect("begun");
+    held.execute("LOCK TABLE hotels IN ACCESS EXCLUSIVE MODE").await.expect("locked");
+    for _ in 0..5 {
+        let asked = admin.query("{ hotels { nodes { name } } }");
+        assert!(tokio::time::timeout(Duration::from_millis(50), asked).await.is_err(), "it hung up");
+    }
+    let ours = "SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = current_database() AND application_name = 'voicehive' AND state <> 'idle'";
+    eventually("statements end in PostgreSQL, too, and so do transactions", async || app.count(ours).await == 0).await;
+    held.rollback().await.expect("released");
+    assert_eq!(admin.query("{ hotels { nodes { name } } }").await.status, 200);
+}
+
+fn told(answer: &super::support::Answer) -> (String, String) {
+    let text = |name: &str| answer.headers.get(name).map(|value| value.to_str().expect("text").to_owned());
+    (text("ratelimit").unwrap_or_default(), text("ratelimit-policy").unwrap_or_default())
+}
+
+#[tokio::test]
+async fn a_caller_who_asks_too_often_is_told_when_to_come_back() {
+    let mut setup = Setup::usual();
+    let number = |number| std::num::NonZeroU32::new(number).expect("some");
+    setup.settings.throttle.requests_per_minute = number(6);
+    setup.settings.throttle.request_burst = number(4);
+    setup.settings.throttle.refreshes_per_minute = number(2);
+    setup.options.trusted_proxies = vec!["127.0.0.1/32".parse().expect("a network")];
+    let app = TestApp::start_with(setup).await;
+    let from = |address: &str| app.anonymous().with_header("x-forwarded-for", address);
+    let admin = from("192.0.2.1").sign_in("admin@voicehive-hotels.eu", "admin123").await;
+    for left in [3, 2, 1, 0] {
+        let answer = admin.query("{ me { id } }").await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(told(&answer), (format!("\"requests\";r={left};t=0"), "\"requests\";q=6;w=60".to_owned()));
+    }
+    let refused = admin.query("{ me { id } }").await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (429, "RATE_LIMITED"), "{}", refused.body);
+    let wait: u64 = refused.headers["retry-after"].to_str().expect("text").parse().expect("a number");
+    assert!((1..=10).contains(&wait), "six a minute are one in ten seconds: {wait}");
+    assert!(told(&refused).0.starts_with("\"requests\";r=0;t="), "{:?}", told(&refused));
+    let refused = admin.get("/auth/me").await;
+    assert_eq!((refused.status.as_u16(), refused.headers.contains_key("retry-after")), (429, true));
+    assert_eq!(refused.body["detail"], "Too many attempts");
+
+    // Nobody else is: another user, another address, and everyone behind it on their own.
+    let manager = from("192.0.2.1").sign_in("manager@hotel1.com", "manager123").await;
+    assert!(manager.is_signed_in().await);
+    for _ in 0..4 {
+        assert_eq!(from("192.0.2.2").query("{ viewer { __typename } }").await.status, 200);
+    }
+    assert_eq!(from("192.0.2.2").query("{ viewer { __typename } }").await.status, 429);
+    assert_eq!(from("192.0.2.3").query("{ viewer { __typename } }").await.status, 200);
+    // An IPv6 network is one client.
+    for last in 1..=4 {
+        assert_eq!(from(&format!("2001:db8::{last}")).query("{ viewer { __typename } }").await.status, 200);
+    }
+    assert_eq!(from("2001:db8::5").query("{ viewer { __typename } }").await.status, 429);
+
+    for status in [401, 401, 429] {
+        let answer = from("192.0.2.9").post("/auth/refresh", json!({ "refresh_token": "x" })).await;
+        assert_eq!(answer.status, status, "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn documents_can_be_asked_for_by_their_hash() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let document = "query Me { me { email } }";
+    let hash = super::support::sha256(document);
+    let by_hash = |hash: &str| json!({ "extensions": { "persistedQuery": { "version": 1, "sha256Hash": hash } } });
+    let unknown = admin.post("/graphql", by_hash(&hash)).await;
+    assert_eq!(unknown.code(), "PERSISTED_QUERY_NOT_FOUND");
+    assert_eq!(unknown.body["errors"][0]["message"], "PersistedQueryNotFound");
+    let mut both = by_hash(&hash);
+    both["query"] = Value::from(document);
+    assert_eq!(admin.post("/graphql", both.clone()).await.data("/me/email"), "admin@voicehive-hotels.eu");
+    assert_eq!(admin.post("/graphql", by_hash(&hash)).await.data("/me/email"), "admin@voicehive-hotels.eu");
+    let get = format!(
+        "/graphql?extensions={}",
+        "%7B%22persistedQuery%22%3A%7B%22version%22%3A1%2C%22sha256Hash%22%3A%22HASH%22%7D%7D".replace("HASH", &hash)
+    );
+    assert_eq!(admin.get(&get).await.data("/me/email"), "admin@voicehive-hotels.eu");
+    both["query"] = Value::from("{ me { id } }");
+    assert_eq!(admin.post("/graphql", both).await.code(), "BAD_USER_INPUT", "another document than its hash");
+    assert_eq!(admin.post("/graphql", by_hash("abc")).await.code(), "BAD_USER_INPUT");
+}
+
+#[tokio::test]
+async fn where_only_trusted_documents_are_run_nothing_else_is() {
+    use voicehive_identity::graphql::documents::Trusted;
+    let (trusted, other) = ("query Me { me { email } }", "{ me { id } }");
+    let file = super::support::cluster_folder().join("trusted.json");
+    for manifest in [
+        json!({ super::support::sha256(trusted): trusted }),
+        json!({ "format": "apollo-persisted-query-manifest", "version": 1,
+                "operations": [{ "id": super::support::sha256(trusted), "name": "Me", "type": "query", "body": trusted }] }),
+    ] {
+        std::fs::write(&file, manifest.to_string()).expect("written");
+        let mut setup = Setup::usual();
+        setup.options.trusted = Trusted::read(&file, true).expect("a manifest");
+        let app = TestApp::start_with(setup).await;
+        let token = {
+            let body = json!({ "email": "admin@voicehive-hotels.eu", "password": "admin123" });
+            app.anonymous().post("/auth/login", body).await.body["access_token"].as_str().expect("a token").to_owned()
+        };
+        let admin: Client = app.anonymous().with_token(&token);
+        assert_eq!(admin.query(trusted).await.data("/me/email"), "admin@voicehive-hotels.eu");
+        let hash = super::support::sha256(trusted);
+        let by_hash = json!({ "extensions": { "persistedQuery": { "sha256Hash": hash } } });
+        assert_eq!(admin.post("/graphql", by_hash).await.data("/me/email"), "admin@voicehive-hotels.eu");
+        let refused = admin.query(other).await;
+        assert_eq!(refused.code(), "BAD_USER_INPUT");
+        assert!(refused.body.to_string().contains("only the documents that its operators have listed"));
+    }
+    std::fs::write(&file, json!({ super::support::sha256(other): trusted }).to_string()).expect("written");
+    assert!(Trusted::read(&file, true).is_err_and(|error| error.to_string().contains("another SHA-256")));
+    std::fs::write(&file, "[1]").expect("written");
+    assert!(Trusted::read(&file, true).is_err_and(|error| error.to_string().contains("is no manifest")));
+}

@@ -1,0 +1,145 @@
+//! TLS of the server's own, HTTP/2, and what browsers are told.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use reqwest::{Certificate as Authority, Version};
+use serde_json::json;
+use voicehive_identity::http::Certificate;
+
+use super::support::{Client, Setup, TestApp, cluster_folder, eventually};
+
+/// Writes a new certificate for localhost; it is its own authority.
+fn write_certificate(chain: &Path, key: &Path) -> Authority {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).expect("made");
+    std::fs::write(key, signing_key.serialize_pem()).expect("written");
+    std::fs::write(chain, cert.pem()).expect("written");
+    Authority::from_pem(cert.pem().as_bytes()).expect("a certificate")
+}
+
+fn client(authority: Authority) -> reqwest::Client {
+    reqwest::Client::builder().tls_certs_only([authority]).build().expect("a client")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_is_spoken_and_a_renewed_certificate_taken_without_a_restart() {
+    let (chain, key) = (cluster_folder().join("https.pem"), cluster_folder().join("https.key"));
+    let first = write_certificate(&chain, &key);
+    let certificate = Arc::new(Certificate::read(chain.clone(), key.clone()).expect("usable"));
+    let mut setup = Setup::usual();
+    setup.server.certificate = Some(certificate.clone());
+    let app = TestApp::start_with(setup).await;
+    let url = format!("https://localhost:{}", app.address.port());
+
+    let https = client(first.clone());
+    let answer = https.get(format!("{url}/livez")).send().await.expect("answered");
+    assert_eq!((answer.status().as_u16(), answer.version()), (200, Version::HTTP_2));
+    assert_eq!(answer.headers()["strict-transport-security"], "max-age=31536000");
+    let old = reqwest::Client::builder().tls_certs_only([first.clone()]).http1_only().build().expect("a client");
+    let answer = old.get(format!("{url}/livez")).send().await.expect("answered");
+    assert_eq!(answer.version(), Version::HTTP_11);
+    let body = json!({ "email": "admin@voicehive-hotels.eu", "password": "admin123" });
+    let answer = https.post(format!("{url}/auth/login")).json(&body).send().await.expect("answered");
+    assert_eq!(answer.status(), 200);
+    assert!(Client::new(app.address).http.get(format!("http://{}/livez", app.address)).send().await.is_err());
+
+    // One that does not fit keeps the one before; then the new one is taken.
+    std::fs::write(&chain, "no certificate").expect("written");
+    assert!(certificate.look().is_err());
+    assert!(client(first.clone()).get(format!("{url}/livez")).send().await.is_ok());
+    let second = write_certificate(&chain, &key);
+    assert!(certificate.look().expect("usable"));
+    assert!(client(second).get(format!("{url}/livez")).send().await.is_ok());
+    assert!(client(first).get(format!("{url}/livez")).send().await.is_err(), "new connections get the new one");
+    assert!(!certificate.look().expect("unchanged"));
+}
+
+#[tokio::test]
+async fn http2_is_spoken_without_tls_by_who_knows_it_beforehand() {
+    let app = TestApp::start().await;
+    let http = reqwest::Client::builder().http2_prior_knowledge().build().expect("a client");
+    let answers = (0..20).map(|_| http.get(format!("http://{}/readyz", app.address)).send());
+    for answer in futures_util::future::join_all(answers).await {
+        let answer = answer.expect("answered");
+        assert_eq!((answer.status().as_u16(), answer.version()), (200, Version::HTTP_2));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_does_nothing_is_closed() {
+    let mut setup = Setup::usual();
+    setup.server.idle_timeout = Duration::from_millis(300);
+    setup.server.header_timeout = Duration::from_secs(30);
+    let app = TestApp::start_with(setup).await;
+    for preface in ["GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0"] {
+        let stream = tokio::net::TcpStream::connect(app.address).await.expect("connects");
+        stream.writable().await.expect("open");
+        stream.try_write(preface.as_bytes()).expect("sent");
+        eventually("it is closed", async || {
+            let mut buffer = [0; 4096];
+            matches!(stream.try_read(&mut buffer), Ok(0))
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn every_answer_protects_itself_in_browsers() {
+    let mut setup = Setup::usual();
+    setup.options.trusted_proxies = vec!["127.0.0.1/32".parse().expect("a network")];
+    let app = TestApp::start_with(setup).await;
+    let client = app.anonymous();
+    let page = client.clone().with_header("accept", "text/html");
+    let body = json!({ "email": "admin@voicehive-hotels.eu", "password": "admin123" });
+    for answer in [
+        client.post("/auth/login", body).await,
+        client.post("/auth/refresh", json!({})).await,
+        client.query("{ viewer { __typename } }").await,
+        client.query("{").await,
+        client.get("/nowhere").await,
+        client.get("/healthz").await,
+        page.get("/graphql").await,
+        page.get("/graphql/explorer.js").await,
+    ] {
+        let is = |name: &str| answer.headers.get(name).map(|value| value.to_str().expect("text")).unwrap_or_default();
+        assert_eq!((is("x-content-type-options"), is("x-frame-options")), ("nosniff", "DENY"));
+        assert_eq!((is("referrer-policy"), is("cross-origin-resource-policy")), ("no-referrer", "same-origin"));
+        assert!(is("content-security-policy").starts_with("default-src 'none'"), "{}", is("content-security-policy"));
+        assert!(is("content-security-policy").contains("frame-ancestors 'none'"));
+        assert!(["no-store", "no-cache"].contains(&is("cache-control")), "{}", is("cache-control"));
+        assert!(!answer.headers.contains_key("strict-transport-security"), "nothing is encrypted here");
+        assert!(!answer.headers.contains_key("set-cookie"), "no cookie is used");
+        assert!(!answer.headers.contains_key("access-control-allow-origin"));
+    }
+    let by_proxy = client.clone().with_header("x-forwarded-proto", "https").get("/livez").await;
+    assert_eq!(by_proxy.headers["strict-transport-security"], "max-age=31536000");
+    let tokens = client.try_sign_in("admin@voicehive-hotels.eu", "admin123").await;
+    assert_eq!(tokens.headers["cache-control"], "no-store");
+}
+
+#[tokio::test]
+async fn other_sites_may_ask_only_where_they_are_listed() {
+    let mut setup = Setup::usual();
+    setup.options.cors_origins = vec!["https://admin.example.com".to_owned()];
+    let app = TestApp::start_with(setup).await;
+    let preflight = async |origin: &str| {
+        let client = app.anonymous();
+        let ask = client.http.request(reqwest::Method::OPTIONS, client.url("/graphql"));
+        let ask = ask.header("origin", origin).header("access-control-request-method", "POST");
+        client.send(ask.header("access-control-request-headers", "authorization,content-type")).await
+    };
+    let allowed = preflight("https://admin.example.com").await;
+    assert_eq!(allowed.headers["access-control-allow-origin"], "https://admin.example.com");
+    assert!(allowed.headers["access-control-allow-headers"].to_str().expect("text").contains("authorization"));
+    assert!(!allowed.headers.contains_key("access-control-allow-credentials"), "tokens, not cookies");
+    let refused = preflight("https://evil.example.com").await;
+    assert!(!refused.headers.contains_key("access-control-allow-origin"));
+    let from = |origin: &str| app.anonymous().with_header("origin", origin);
+    let answer = from("https://admin.example.com").query("{ viewer { __typename } }").await;
+    assert_eq!(answer.headers["access-control-allow-origin"], "https://admin.example.com");
+    assert!(answer.headers["access-control-expose-headers"].to_str().expect("text").contains("retry-after"));
+    let answer = from("https://evil.example.com").query("{ viewer { __typename } }").await;
+    assert!(!answer.headers.contains_key("access-control-allow-origin"));
+}
