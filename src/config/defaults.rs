@@ -63,6 +63,7 @@ impl Default for AuthConfig {
             remember_me_lifetime: days(30),
             lockout: LockoutConfig::default(),
             hashing: HashingConfig::default(),
+            common_passwords_file: None,
             enforce_password_change: None,
             session_retention: days(90),
         }

@@ -155,6 +155,8 @@ pub struct AuthConfig {
     pub lockout: LockoutConfig,
     /// The cost of a password hash.
     pub hashing: HashingConfig,
+    /// A larger list of passwords that nobody may choose: sorted SHA-1 hashes, one a line. Default: none.
+    pub common_passwords_file: Option<PathBuf>,
     /// Whether a demo user can do nothing before changing the password. Default: yes on an external database.
     pub enforce_password_change: Option<bool>,
     /// How long ended sessions are kept. Default 90 days.

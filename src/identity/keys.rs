@@ -60,6 +60,8 @@ pub enum KeyError {
     Store(#[from] crate::store::Error),
     #[error("{0} holds no key of the audit trail: 64 hexadecimal digits")]
     UnreadableAudit(PathBuf),
+    #[error("auth.common_passwords_file: {path} cannot be used: {problem}")]
+    CommonPasswords { path: PathBuf, problem: std::io::Error },
     #[error("password hashing cannot start: {0}")]
     Hashing(String),
 }

@@ -13,6 +13,7 @@ pub mod hotels;
 mod keys;
 mod lockout;
 mod masking;
+mod password_file;
 mod password_rules;
 mod passwords;
 pub mod permissions;
@@ -64,6 +65,8 @@ pub struct Settings {
     pub lockout: Lockout,
     pub hashing: HashingSettings,
     pub throttle: ThrottleSettings,
+    /// A larger list of passwords that nobody may choose.
+    pub common_passwords_file: Option<PathBuf>,
     /// Whether a user who must change the password can do nothing else before.
     pub enforce_password_change: bool,
     pub issuer: String,
@@ -92,6 +95,7 @@ pub struct Identity {
     chain_keys: audit::chain::ChainKeys,
     last_look: signing_keys::LastLook,
     throttle: throttle::Throttle,
+    password_rules: password_rules::PasswordRules,
 }
 
 impl Identity {
@@ -104,7 +108,23 @@ impl Identity {
         let last_look = signing_keys::LastLook::default();
         let used_sessions = sessions::UsedSessions::default();
         let throttle = throttle::Throttle::new(settings.throttle);
-        Ok(Arc::new(Self { database, clock, settings, hasher, tokens, used_sessions, chain_keys, last_look, throttle }))
+        let file = settings.common_passwords_file.as_deref().map(|path| {
+            let unusable = |problem| KeyError::CommonPasswords { path: path.to_owned(), problem };
+            password_file::PasswordFile::open(path).map_err(unusable)
+        });
+        let password_rules = password_rules::PasswordRules { file: file.transpose()? };
+        Ok(Arc::new(Self {
+            database,
+            clock,
+            settings,
+            hasher,
+            tokens,
+            used_sessions,
+            chain_keys,
+            last_look,
+            throttle,
+            password_rules,
+        }))
     }
 
     pub fn database(&self) -> &Database {

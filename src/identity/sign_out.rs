@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::audit::Happening;
 use super::lockout::Counters;
-use super::password_rules::{self, Owner};
+use super::password_rules::Owner;
 use super::passwords::{MAX_BYTES, Verdict};
 use super::{Caller, Failure, Identity, Refusal, RefusalCode, rules};
 use crate::clock::seconds_until;
@@ -90,7 +90,7 @@ impl Identity {
             first_name: account.first_name.as_deref(),
             last_name: account.last_name.as_deref(),
         };
-        password_rules::check(change.new, owner, "newPassword")?;
+        self.password_rules.check(change.new, owner, "newPassword")?;
         if let Verdict::Wrong = self.hasher.verify(change.current, Some(&account.password_hash)).await? {
             let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;
             failures::add(&mut transaction, &counters.device, self.settings.lockout.of_account(), now).await?;

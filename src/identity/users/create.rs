@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::change::{as_allowed, email_taken};
 use crate::identity::audit::{Happening, fields_of_user};
 use crate::identity::fields::{self, MAX_ROLES_OR_HOTELS, Problems};
-use crate::identity::password_rules::{self, Owner};
+use crate::identity::password_rules::Owner;
 use crate::identity::{Caller, Failure, Identity, Refusal, RefusalCode, UserPrincipal, passwords, rules};
 use crate::store::users::HotelScope;
 use crate::store::users::changes::{self, Pairs, UserState};
@@ -44,7 +44,7 @@ impl Identity {
         let hotel_ids = problems.check(fields::distinct("hotels", &new.hotels, MAX_ROLES_OR_HOTELS, true));
         if let Some(password) = &new.password {
             let owner = Owner { email: &email, first_name: first_name.as_deref(), last_name: last_name.as_deref() };
-            problems.check(password_rules::check(password, owner, "password"));
+            problems.check(self.password_rules.check(password, owner, "password"));
         }
         problems.settle()?;
         let temporary = if new.password.is_none() { Some(passwords::temporary()?) } else { None };

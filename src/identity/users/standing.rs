@@ -6,7 +6,7 @@ use super::change::{Consequences, UserChange};
 use crate::identity::audit::user_gid;
 use crate::identity::fields::{self, Problems};
 use crate::identity::lockout::Counters;
-use crate::identity::password_rules::{self, Owner};
+use crate::identity::password_rules::Owner;
 use crate::identity::rules::{self, UserAction};
 use crate::identity::{Caller, Client, Failure, Identity, passwords};
 use crate::store::users::changes;
@@ -99,7 +99,7 @@ impl Identity {
                     first_name: user.first_name.as_deref(),
                     last_name: user.last_name.as_deref(),
                 };
-                password_rules::check(password, owner, "newPassword")?;
+                self.password_rules.check(password, owner, "newPassword")?;
             }
         }
         let temporary = if new_password.is_none() { Some(passwords::temporary()?) } else { None };

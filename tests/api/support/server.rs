@@ -67,6 +67,7 @@ pub fn identity_settings(folder: &Path) -> Settings {
             request_burst: NonZeroU32::new(100_000).expect("some"),
             refreshes_per_minute: NonZeroU32::new(100_000).expect("some"),
         },
+        common_passwords_file: None,
         enforce_password_change: false,
         issuer: "voicehive-identity".to_owned(),
         audience: "voicehive".to_owned(),
