@@ -148,6 +148,7 @@ pub fn identity(config: &Config, database: Database) -> anyhow::Result<Arc<Ident
             requests_per_minute: at_least_one(config.limits.requests_per_minute),
             request_burst: at_least_one(config.limits.request_burst),
             refreshes_per_minute: at_least_one(config.limits.refreshes_per_minute),
+            new_documents_per_minute: at_least_one(config.limits.new_documents_per_minute),
         },
         common_passwords_file: auth.common_passwords_file.clone(),
         enforce_password_change: auth.enforce_password_change.unwrap_or(config.is_external()),

@@ -101,6 +101,7 @@ impl Default for LimitsConfig {
             requests_per_minute: 6000,
             request_burst: 1000,
             refreshes_per_minute: 600,
+            new_documents_per_minute: 600,
             body_bytes: 1024 * 1024,
         }
     }
@@ -113,7 +114,7 @@ impl Default for GraphqlConfig {
             explorer: true,
             max_depth: 15,
             max_complexity: 100_000,
-            max_tokens: 10_000,
+            max_tokens: 5_000,
             max_aliases: 500,
             max_directives: 100,
             max_root_fields: 50,

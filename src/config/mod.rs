@@ -240,6 +240,9 @@ pub struct LimitsConfig {
     /// Refreshes a minute from one address, on one server. Default 600.
     #[serde(deserialize_with = "whole::<1, 10_000_000, _, _>")]
     pub refreshes_per_minute: u32,
+    /// Documents a minute from one address that a server has not seen before. Default 600.
+    #[serde(deserialize_with = "whole::<1, 10_000_000, _, _>")]
+    pub new_documents_per_minute: u32,
     /// Size of a request body in bytes. Default 1 MiB.
     #[serde(deserialize_with = "whole::<1_024, 1_073_741_824, _, _>")]
     pub body_bytes: usize,
@@ -259,7 +262,7 @@ pub struct GraphqlConfig {
     /// What a document may cost. Default 100000.
     #[serde(deserialize_with = "whole::<1, 1_000_000_000, _, _>")]
     pub max_complexity: u64,
-    /// Tokens in a document. Default 10000.
+    /// Tokens in a document. Default 5000.
     #[serde(deserialize_with = "whole::<1, 1_000_000, _, _>")]
     pub max_tokens: u64,
     /// Fields of a document with another name in the answer. Default 500.

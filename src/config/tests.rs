@@ -143,6 +143,7 @@ fn every_key_has_a_variable() {
         ("VOICEHIVE_LIMITS__REQUESTS_PER_MINUTE", "61", "requests_per_minute: 61,"),
         ("VOICEHIVE_LIMITS__REQUEST_BURST", "62", "request_burst: 62,"),
         ("VOICEHIVE_LIMITS__REFRESHES_PER_MINUTE", "63", "refreshes_per_minute: 63,"),
+        ("VOICEHIVE_LIMITS__NEW_DOCUMENTS_PER_MINUTE", "64", "new_documents_per_minute: 64,"),
         ("VOICEHIVE_LIMITS__BODY_BYTES", "1024", "body_bytes: 1024 "),
         ("VOICEHIVE_GRAPHQL__INTROSPECTION", "false", "introspection: false"),
         ("VOICEHIVE_GRAPHQL__EXPLORER", "false", "explorer: false"),

@@ -22,6 +22,8 @@ use crate::identity::{Error, Principal};
 
 const RESPONSE_JSON: &str = "application/graphql-response+json";
 const JSON: &str = "application/json";
+/// Bytes of a URL's query string: longer ones are not safe on the way through other servers either.
+const MAX_URL_QUERY: usize = 16 * 1024;
 
 /// An answer that is not run for: what is wrong with the request.
 struct Refusal {
@@ -36,8 +38,8 @@ fn refuse(status: StatusCode, message: impl Into<String>) -> Refusal {
 
 pub async fn endpoint(State(app): State<Arc<App>>, Extension(about): Extension<About>, request: Request) -> Response {
     let headers = request.headers();
-    let is_get = request.method() == Method::GET;
-    if is_get && app.options.explorer && asks_for_page(headers) && !has_query(request.uri().query()) {
+    let is_get = is_get(request.method());
+    if is_get && app.options.explorer && prefers_page(headers) && !asks_to_run(&request) {
         return explorer::page();
     }
     let Some(media_type) = acceptable(headers) else {
@@ -55,7 +57,7 @@ pub async fn endpoint(State(app): State<Arc<App>>, Extension(about): Extension<A
             let mut response =
                 respond(&about, media_type, refusal.status, error_response(refusal.code, refusal.message));
             if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
-                let allow = HeaderValue::from_static(if is_get { "POST" } else { "GET, POST" });
+                let allow = HeaderValue::from_static(if is_get { "POST" } else { "GET, HEAD, POST" });
                 response.headers_mut().insert(header::ALLOW, allow);
             }
             response
@@ -70,15 +72,25 @@ async fn answer(
     media_type: &'static str,
 ) -> Result<Response, Refusal> {
     let token = bearer(request.headers()).map(str::to_owned);
-    let is_get = request.method() == Method::GET;
+    if request.uri().query().is_some_and(|query| query.len() > MAX_URL_QUERY) {
+        let message = format!("the URL's query string is longer than {MAX_URL_QUERY} bytes: send the request by POST");
+        return Err(refuse(StatusCode::URI_TOO_LONG, message));
+    }
+    let is_get = is_get(request.method());
     let asked = match *request.method() {
-        Method::GET => from_url(&request)?,
+        Method::GET | Method::HEAD => from_url(&request)?,
         Method::POST => from_body(request, app).await?,
         _ => return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "send queries by POST or GET, mutations by POST")),
     };
+    if !app.documents.is_known(&asked)
+        && let Err(error) = app.identity.allow_new_document(&about.client)
+    {
+        let answer = failed(&error);
+        return Ok(respond(about, media_type, status_of(&answer), answer));
+    }
     let ready = match app.documents.ready(asked) {
         Ok(ready) => ready,
-        Err(reasons) => return Ok(respond(about, media_type, request_error_status(media_type), refused(reasons))),
+        Err(reasons) => return Ok(respond(about, media_type, StatusCode::BAD_REQUEST, refused(reasons))),
     };
     if is_get && ready.guarded.is_mutation {
         return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "mutations go by POST"));
@@ -99,7 +111,7 @@ async fn run(
         Ok(principal) => principal,
         Err(error) => {
             let answer = failed(&error);
-            let status = status_of(&answer, media_type);
+            let status = status_of(&answer);
             return Ok(respond(about, media_type, status, answer));
         }
     };
@@ -109,14 +121,14 @@ async fn run(
     let allowance = app.identity.allowance(&principal, &about.client);
     if let Some(retry_after) = allowance.retry_after {
         let answer = failed(&Error::RateLimited { retry_after });
-        let mut response = respond(about, media_type, status_of(&answer, media_type), answer);
+        let mut response = respond(about, media_type, status_of(&answer), answer);
         response.extensions_mut().insert(Left(allowance));
         return Ok(response);
     }
     let caller = app.identity.caller(principal, about.client.clone(), about.request_id.clone());
     let statements = caller.statements.clone();
     let answer = execute(&app.schema, app.identity.clone(), caller, ready).await;
-    let status = status_of(&answer, media_type);
+    let status = status_of(&answer);
     let mut response = respond(about, media_type, status, answer);
     response.extensions_mut().insert(Statements(statements.get()));
     response.extensions_mut().insert(Left(allowance));
@@ -124,18 +136,13 @@ async fn run(
 }
 
 /// For a server that has as much to do as it may.
-pub fn too_busy(about: &About) -> Response {
+pub fn too_busy(about: &About, headers: &HeaderMap) -> Response {
     let answer = failed(&Error::Unavailable(None));
-    respond(about, RESPONSE_JSON, StatusCode::SERVICE_UNAVAILABLE, answer)
-}
-
-/// With the newer media type a document that cannot be run is a 400; with plain JSON the specification wants 200.
-fn request_error_status(media_type: &str) -> StatusCode {
-    if media_type == RESPONSE_JSON { StatusCode::BAD_REQUEST } else { StatusCode::OK }
+    respond(about, acceptable(headers).unwrap_or(RESPONSE_JSON), StatusCode::SERVICE_UNAVAILABLE, answer)
 }
 
 /// The status of an answer: 200 where there is data; without, what kept it from being there.
-fn status_of(answer: &Answer, media_type: &str) -> StatusCode {
+fn status_of(answer: &Answer) -> StatusCode {
     if answer.data != async_graphql::Value::Null || answer.errors.is_empty() {
         return StatusCode::OK;
     }
@@ -156,7 +163,7 @@ fn status_of(answer: &Answer, media_type: &str) -> StatusCode {
     } else if has(code::PASSWORD_CHANGE_REQUIRED) {
         StatusCode::FORBIDDEN
     } else {
-        request_error_status(media_type)
+        StatusCode::BAD_REQUEST
     }
 }
 
@@ -200,20 +207,26 @@ fn content_type(media_type: &str) -> HeaderValue {
 
 /// The best media type that the client accepts; the newer one where it leaves the choice to us.
 fn acceptable(headers: &HeaderMap) -> Option<&'static str> {
-    let accept: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
-    if accept.is_empty() {
+    if !headers.contains_key(header::ACCEPT) {
         return Some(RESPONSE_JSON);
     }
-    let ranges: Vec<(&str, f32)> = accept.iter().flat_map(|value| value.split(',')).map(range).collect();
-    let quality = |media_type: &str| {
-        // The most specific range that covers the type decides.
-        ["*/*", "application/*", media_type].iter().rev().find_map(|covering| {
-            ranges.iter().find(|(range, _)| range.eq_ignore_ascii_case(covering)).map(|(_, quality)| *quality)
-        })
-    };
-    let candidates = [RESPONSE_JSON, JSON].map(|media_type| (media_type, quality(media_type).unwrap_or(0.0)));
+    let ranges = ranges(headers);
+    let candidates = [RESPONSE_JSON, JSON].map(|media_type| (media_type, quality(&ranges, media_type)));
     let best = candidates.into_iter().reduce(|best, next| if next.1 > best.1 { next } else { best })?;
     (best.1 > 0.0).then_some(best.0)
+}
+
+fn ranges(headers: &HeaderMap) -> Vec<(&str, f32)> {
+    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accept.flat_map(|value| value.split(',')).map(range).collect()
+}
+
+/// How much a type is wanted: the most specific range that covers it decides.
+fn quality(ranges: &[(&str, f32)], media_type: &str) -> f32 {
+    let covering = [media_type, "application/*", "*/*"];
+    let found =
+        covering.iter().find_map(|covering| ranges.iter().find(|(range, _)| range.eq_ignore_ascii_case(covering)));
+    found.map_or(0.0, |(_, quality)| *quality)
 }
 
 /// A media range and its quality, of one part of an Accept header.
@@ -224,17 +237,26 @@ fn range(part: &str) -> (&str, f32) {
         .filter_map(|parameter| parameter.split_once('='))
         .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
         .and_then(|(_, value)| value.trim().parse().ok())
+        .filter(|quality| (0.0..=1.0).contains(quality))
         .unwrap_or(1.0);
     (range, quality)
 }
 
-fn asks_for_page(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accept.split(',').any(|part| range(part).0.eq_ignore_ascii_case("text/html"))
+fn is_get(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
 }
 
-fn has_query(url_query: Option<&str>) -> bool {
-    url_query.is_some_and(|query| query.split('&').any(|pair| pair.starts_with("query=")))
+/// Whether a page is asked for by name, and no less than an answer would be.
+fn prefers_page(headers: &HeaderMap) -> bool {
+    let ranges = ranges(headers);
+    let page =
+        ranges.iter().find(|(range, _)| range.eq_ignore_ascii_case("text/html")).map_or(0.0, |(_, quality)| *quality);
+    page > 0.0 && [RESPONSE_JSON, JSON].iter().all(|media_type| quality(&ranges, media_type) <= page)
+}
+
+fn asks_to_run(request: &Request) -> bool {
+    Query::<UrlParameters>::try_from_uri(request.uri())
+        .is_ok_and(|Query(asked)| asked.query.is_some() || asked.extensions.is_some())
 }
 
 #[derive(Deserialize)]
@@ -255,7 +277,7 @@ fn from_url(request: &Request) -> Result<Asked, Refusal> {
             .map_err(|_| refuse(StatusCode::BAD_REQUEST, format!("`{name}` must be a JSON object"))),
     };
     asked(
-        parameters.query.filter(|query| !query.is_empty()),
+        parameters.query,
         parameters.operation_name.filter(|name| !name.is_empty()),
         json("variables", parameters.variables.as_deref())?,
         json("extensions", parameters.extensions.as_deref())?,

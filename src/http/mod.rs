@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::{any, get, post};
 use ipnet::IpNet;
@@ -115,8 +116,8 @@ pub fn router(app: Arc<App>) -> Router {
 }
 
 /// 503, in the form of the surface that was asked.
-fn too_busy(route: &str, about: &request::About) -> Response {
-    if route == "/graphql" { graphql::too_busy(about) } else { rest::too_busy() }
+fn too_busy(route: &str, about: &request::About, headers: &HeaderMap) -> Response {
+    if route == "/graphql" { graphql::too_busy(about, headers) } else { rest::too_busy() }
 }
 
 /// `/metrics` alone, for a listener that the outside world does not reach.

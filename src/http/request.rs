@@ -65,15 +65,15 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
     let place = app.places.clone().try_acquire_owned().ok();
     // Refused at once: what waits takes memory, and is answered too late for whoever asked.
     let too_busy = place.is_none() && !ALWAYS.contains(&route.as_str());
+    let refusal = too_busy.then(|| super::too_busy(&route, &about, request.headers()));
     request.extensions_mut().insert(about.clone());
 
     // What is told of it is told by its own task, too: nobody may be waiting for the answer any more.
     let told = span.clone();
     let whole = async move {
-        let response = if too_busy {
-            super::too_busy(&route, &about)
-        } else {
-            AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| went_wrong())
+        let response = match refusal {
+            Some(refusal) => refusal,
+            None => AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| went_wrong()),
         };
         drop((running, place));
         let status = response.status().as_u16();

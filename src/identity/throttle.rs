@@ -24,6 +24,8 @@ pub struct ThrottleSettings {
     pub request_burst: NonZeroU32,
     /// Refreshes a minute from one address.
     pub refreshes_per_minute: NonZeroU32,
+    /// Documents a minute from one address that are not known yet.
+    pub new_documents_per_minute: NonZeroU32,
 }
 
 /// Whose requests are counted together.
@@ -51,6 +53,20 @@ impl Identity {
     pub fn allowance(&self, principal: &Principal, client: &Client) -> Allowance {
         self.throttle.request(principal, client)
     }
+
+    /// Counts one more document from this client that nobody has looked at yet, before that is done: it takes time, and
+    /// whoever sends it need not have signed in.
+    pub fn allow_new_document(&self, client: &Client) -> Result<()> {
+        let throttle = &self.throttle;
+        one_more(&throttle.new_documents, client, throttle.settings.new_documents_per_minute)
+    }
+}
+
+fn one_more(limiter: &Limiter, client: &Client, limit: NonZeroU32) -> Result<()> {
+    match ask(limiter, Key::Address(address_of(client)), limit).retry_after {
+        Some(retry_after) => Err(Error::RateLimited { retry_after }),
+        None => Ok(()),
+    }
 }
 
 type Limiter = RateLimiter<Key, DefaultKeyedStateStore<Key>, DefaultClock, StateInformationMiddleware>;
@@ -59,6 +75,7 @@ type Limiter = RateLimiter<Key, DefaultKeyedStateStore<Key>, DefaultClock, State
 pub(super) struct Throttle {
     requests: Limiter,
     refreshes: Limiter,
+    new_documents: Limiter,
     settings: ThrottleSettings,
 }
 
@@ -67,7 +84,8 @@ impl Throttle {
         let limiter = |quota: Quota| RateLimiter::keyed(quota).with_middleware();
         let requests = Quota::per_minute(settings.requests_per_minute).allow_burst(settings.request_burst);
         let refreshes = limiter(Quota::per_minute(settings.refreshes_per_minute));
-        Self { requests: limiter(requests), refreshes, settings }
+        let new_documents = limiter(Quota::per_minute(settings.new_documents_per_minute));
+        Self { requests: limiter(requests), refreshes, new_documents, settings }
     }
 
     /// One more request of this caller; what is left of them.
@@ -81,16 +99,12 @@ impl Throttle {
 
     /// One more refresh from this client.
     pub fn refresh(&self, client: &Client) -> Result<()> {
-        let allowance = ask(&self.refreshes, Key::Address(address_of(client)), self.settings.refreshes_per_minute);
-        match allowance.retry_after {
-            Some(retry_after) => Err(Error::RateLimited { retry_after }),
-            None => Ok(()),
-        }
+        one_more(&self.refreshes, client, self.settings.refreshes_per_minute)
     }
 
     /// Forgets callers who have not been here for a while.
     pub fn sweep(&self) {
-        for limiter in [&self.requests, &self.refreshes] {
+        for limiter in [&self.requests, &self.refreshes, &self.new_documents] {
             limiter.retain_recent();
             limiter.shrink_to_fit();
         }

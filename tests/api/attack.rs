@@ -247,6 +247,7 @@ async fn a_caller_who_asks_too_often_is_told_when_to_come_back() {
     setup.settings.throttle.requests_per_minute = number(6);
     setup.settings.throttle.request_burst = number(4);
     setup.settings.throttle.refreshes_per_minute = number(2);
+    setup.settings.throttle.new_documents_per_minute = number(2);
     setup.options.trusted_proxies = vec!["127.0.0.1/32".parse().expect("a network")];
     let app = TestApp::start_with(setup).await;
     let from = |address: &str| app.anonymous().with_header("x-forwarded-for", address);
@@ -279,6 +280,11 @@ async fn a_caller_who_asks_too_often_is_told_when_to_come_back() {
     }
     assert_eq!(from("2001:db8::5").query("{ viewer { __typename } }").await.status, 429);
 
+    let one_more = from("192.0.2.10");
+    assert_eq!(one_more.query("{ viewer { __typename } } # seen before").await.status, 200);
+    assert_eq!(one_more.query("{ viewer { __typename } } # for the first time").await.status, 200);
+    assert_eq!(one_more.query("{ viewer { __typename } } # and one more").await.status, 429);
+    assert_eq!(one_more.query("{ viewer { __typename } } # seen before").await.status, 200);
     for status in [401, 401, 429] {
         let answer = from("192.0.2.9").post("/auth/refresh", json!({ "refresh_token": "x" })).await;
         assert_eq!(answer.status, status, "{}", answer.body);

@@ -10,6 +10,7 @@ mod database;
 mod database_commands;
 mod deploy;
 mod examples;
+mod graphql_over_http;
 mod guide;
 mod health;
 mod hotels_and_roles;

@@ -147,6 +147,15 @@ impl Documents {
         Ok(Self { schema, limits, known, trusted: trusted.manifest, only_trusted: trusted.only })
     }
 
+    /// Whether what was asked for has been looked at before.
+    pub fn is_known(&self, asked: &Asked) -> bool {
+        let hash = match &asked.query {
+            Some(query) => Some(hash_of(query)),
+            None => asked.hash.as_deref().and_then(read_hash),
+        };
+        hash.is_some_and(|hash| self.known.peek(&hash).is_some())
+    }
+
     /// What was asked for, ready to be run; or every reason why it is not.
     pub fn ready(&self, asked: Asked) -> Result<Ready, Vec<Refused>> {
         let known = self.find(asked.query.as_deref(), asked.hash.as_deref())?;

@@ -66,6 +66,7 @@ pub fn identity_settings(folder: &Path) -> Settings {
             requests_per_minute: NonZeroU32::new(1_000_000).expect("some"),
             request_burst: NonZeroU32::new(100_000).expect("some"),
             refreshes_per_minute: NonZeroU32::new(100_000).expect("some"),
+            new_documents_per_minute: NonZeroU32::new(100_000).expect("some"),
         },
         common_passwords_file: None,
         enforce_password_change: false,
