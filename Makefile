@@ -1,6 +1,6 @@
 # `make run` serves on a database of its own; `make test` proves everything. Both install what the machine lacks.
 
-.PHONY: run test check schema queries
+.PHONY: run test check fuzz schema queries
 
 run:
 	@scripts/install-postgresql
@@ -19,6 +19,10 @@ test: check
 check:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
+
+# A minute of hostile input for each of what reads it.
+fuzz:
+	scripts/fuzz
 
 # After a change of the schema: look at the difference before committing it.
 schema:

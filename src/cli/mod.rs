@@ -2,6 +2,8 @@
 
 mod audit;
 mod database;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod health;
 mod keys;
 mod mock_users;

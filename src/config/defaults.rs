@@ -136,6 +136,7 @@ impl Default for HttpConfig {
             max_connections_per_address: 256,
             tls_certificate: None,
             tls_key: None,
+            refresh_cookie: false,
             cors_origins: Vec::new(),
             max_connections: 4096,
             shutdown_timeout: Duration::from_secs(30),

@@ -309,6 +309,8 @@ pub struct HttpConfig {
     pub tls_certificate: Option<PathBuf>,
     /// The private key (PEM) of that certificate. Default: none.
     pub tls_key: Option<PathBuf>,
+    /// Whether browsers keep refresh tokens in a cookie, so that no answer holds one. Default false.
+    pub refresh_cookie: bool,
     /// Origins of other sites whose pages may use the API, such as `https://admin.example.com`. Default: none.
     #[serde(deserialize_with = "origins")]
     pub cors_origins: Vec<String>,

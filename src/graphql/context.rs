@@ -1,6 +1,6 @@
 //! What a resolver finds in its context: the system, the caller, and the loaders of this request.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_graphql::Context;
 use async_graphql::dataloader::{DataLoader, HashMapCache};
@@ -12,11 +12,44 @@ use crate::identity::{Caller, Identity, UserPrincipal};
 pub struct Request {
     pub identity: Arc<Identity>,
     caller: RwLock<Arc<Caller>>,
+    keeper: Option<Arc<Keeper>>,
+}
+
+/// Keeps a client's refresh token for it, so that it stands in no answer.
+#[derive(Default)]
+pub struct Keeper {
+    presented: Option<String>,
+    next: Mutex<Option<Kept>>,
+}
+
+/// What is to become of the token that is kept.
+#[derive(Clone)]
+pub enum Kept {
+    /// This one takes its place.
+    Token(String),
+    /// There is none any more.
+    Nothing,
+}
+
+impl Keeper {
+    /// With the token that the client has kept so far.
+    pub fn new(presented: Option<String>) -> Self {
+        Self { presented, next: Mutex::default() }
+    }
+
+    /// None: what is kept stays as it is.
+    pub fn next(&self) -> Option<Kept> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep(&self, next: Kept) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
+    }
 }
 
 impl Request {
-    pub fn new(identity: Arc<Identity>, caller: Caller) -> Self {
-        Self { identity, caller: RwLock::new(Arc::new(caller)) }
+    pub fn new(identity: Arc<Identity>, caller: Caller, keeper: Option<Arc<Keeper>>) -> Self {
+        Self { identity, caller: RwLock::new(Arc::new(caller)), keeper }
     }
 
     pub fn caller(&self) -> Arc<Caller> {
@@ -35,6 +68,10 @@ pub trait RequestContext {
     fn forget_loaded(&self);
     /// Goes on as the user who has just signed in: what the payload reads is read with their eyes.
     fn go_on_as(&self, principal: &Arc<UserPrincipal>);
+    /// The refresh token that the client has somebody keep for it; empty where there is none.
+    fn kept_token(&self) -> &str;
+    /// Has a refresh token kept; whether there is anybody to keep it.
+    fn keep_token(&self, next: Kept) -> bool;
 }
 
 impl RequestContext for Context<'_> {
@@ -52,6 +89,16 @@ impl RequestContext for Context<'_> {
 
     fn forget_loaded(&self) {
         forget(self.loader());
+    }
+
+    fn kept_token(&self) -> &str {
+        let keeper = self.data_unchecked::<Arc<Request>>().keeper.as_ref();
+        keeper.and_then(|keeper| keeper.presented.as_deref()).unwrap_or_default()
+    }
+
+    fn keep_token(&self, next: Kept) -> bool {
+        let keeper = self.data_unchecked::<Arc<Request>>().keeper.as_ref();
+        keeper.map(|keeper| keeper.keep(next)).is_some()
     }
 
     fn go_on_as(&self, principal: &Arc<UserPrincipal>) {

@@ -17,16 +17,22 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
 
 use super::Schema;
-use super::context::Request;
+use super::context::{Keeper, Request};
 use super::documents::Ready;
 use super::errors::settle;
 use super::loaders::Loaders;
 use crate::identity::{Caller, Identity};
 
-/// Runs a document for this caller.
-pub async fn execute(schema: &Schema, identity: Arc<Identity>, caller: Caller, ready: Ready) -> Response {
+/// Runs a document for this caller. With a `keeper`, refresh tokens go there and into no answer.
+pub async fn execute(
+    schema: &Schema,
+    identity: Arc<Identity>,
+    caller: Caller,
+    ready: Ready,
+    keeper: Option<Arc<Keeper>>,
+) -> Response {
     let (loads, spawned) = mpsc::unbounded_channel::<BoxFuture<'static, ()>>();
-    let request = Arc::new(Request::new(identity, caller));
+    let request = Arc::new(Request::new(identity, caller, keeper));
     let loaders = Loaders(request.clone());
     let loader =
         DataLoader::with_cache(loaders, move |load| loads.send(load), HashMapCache::default()).delay(Duration::ZERO);

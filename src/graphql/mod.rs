@@ -9,6 +9,8 @@ mod context;
 pub mod documents;
 mod errors;
 mod execute;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod guard;
 mod hotel;
 mod ids;
@@ -25,6 +27,7 @@ mod viewer;
 
 use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions, ValidationMode};
 
+pub use context::{Keeper, Kept};
 pub use errors::{code, error_response, failed, refused};
 pub use execute::execute;
 

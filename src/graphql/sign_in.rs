@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use super::context::RequestContext;
+use super::context::{Kept, RequestContext};
 use super::errors::Result;
 use super::ids;
 use super::loaders::{SessionById, UserById};
@@ -29,7 +29,7 @@ pub struct LoginInput {
 pub struct Tokens {
     /// A JWT; send it as `Authorization: Bearer <token>`.
     access_token: String,
-    /// Give it to `refresh` for the next pair; each is good for one use.
+    /// Give it to `refresh` for the next pair; each is good for one use. Empty where a cookie keeps it.
     refresh_token: String,
     /// Always `bearer`.
     token_type: String,
@@ -37,25 +37,27 @@ pub struct Tokens {
     expires_in: i32,
 }
 
-impl From<&IssuedTokens> for Tokens {
-    fn from(tokens: &IssuedTokens) -> Self {
+impl Tokens {
+    /// Has the refresh token kept where there is a keeper, and shown where there is none.
+    fn given(context: &Context<'_>, tokens: &IssuedTokens) -> Self {
+        let kept = context.keep_token(Kept::Token(tokens.refresh_token.clone()));
         Self {
             access_token: tokens.access_token.clone(),
-            refresh_token: tokens.refresh_token.clone(),
+            refresh_token: if kept { String::new() } else { tokens.refresh_token.clone() },
             token_type: "bearer".to_owned(),
             expires_in: i32::try_from(tokens.expires_in.as_secs()).unwrap_or(i32::MAX),
         }
     }
 }
 
-pub struct LoginPayload(Result<SignedIn, Refusals>);
+pub struct LoginPayload(Result<SignedIn, Refusals>, Option<Tokens>);
 
 /// The session that just began, or why none did.
 #[Object]
 impl LoginPayload {
     /// The tokens; null where there are errors.
     async fn tokens(&self) -> Option<Tokens> {
-        self.0.as_ref().ok().map(|signed_in| Tokens::from(&signed_in.tokens))
+        self.1.clone()
     }
 
     /// The session; null where there are errors.
@@ -89,19 +91,19 @@ async fn session_of(context: &Context<'_>, signed_in: Option<&SignedIn>) -> Resu
 /// A refresh token.
 #[derive(InputObject)]
 pub struct RefreshInput {
-    /// The one from the last login or refresh.
+    /// The one from the last login or refresh; empty where a cookie keeps it.
     #[graphql(secret)]
     refresh_token: String,
 }
 
-pub struct RefreshPayload(Result<SignedIn, Refusals>);
+pub struct RefreshPayload(Result<SignedIn, Refusals>, Option<Tokens>);
 
 /// The session's next tokens, or why there are none.
 #[Object]
 impl RefreshPayload {
     /// The tokens; null where there are errors.
     async fn tokens(&self) -> Option<Tokens> {
-        self.0.as_ref().ok().map(|signed_in| Tokens::from(&signed_in.tokens))
+        self.1.clone()
     }
 
     /// The session; null where there are errors.
@@ -177,18 +179,22 @@ impl SignInMutations {
         if let Ok(signed_in) = &outcome {
             context.go_on_as(&signed_in.principal);
         }
-        Ok(LoginPayload(outcome))
+        // Kept whether the payload's tokens are asked for or not.
+        let tokens = outcome.as_ref().ok().map(|signed_in| Tokens::given(context, &signed_in.tokens));
+        Ok(LoginPayload(outcome, tokens))
     }
 
     /// Exchanges a refresh token for the next pair. Needs no access token; an expired one that is sent along is not
     /// looked at. The refresh token before the current one is answered with the current pair for 30 seconds (a second
     /// tab, a lost answer); an older one ends the session.
     async fn refresh(&self, context: &Context<'_>, input: RefreshInput) -> Result<RefreshPayload> {
-        let outcome = refused(context.identity().refresh(&context.caller(), &input.refresh_token).await)?;
+        let token = if input.refresh_token.is_empty() { context.kept_token() } else { &input.refresh_token };
+        let outcome = refused(context.identity().refresh(&context.caller(), token).await)?;
         if let Ok(signed_in) = &outcome {
             context.go_on_as(&signed_in.principal);
         }
-        Ok(RefreshPayload(outcome))
+        let tokens = outcome.as_ref().ok().map(|signed_in| Tokens::given(context, &signed_in.tokens));
+        Ok(RefreshPayload(outcome, tokens))
     }
 
     /// Ends the current session, another one of the caller's, or all of them, at once.
@@ -199,7 +205,11 @@ impl SignInMutations {
             (Some(id), false) => SignOut::Session(ids::session_id(id, "input.session")?),
             (None, false) => SignOut::Current,
         };
+        let ends_current = matches!(which, SignOut::Current | SignOut::All);
         let outcome = refused(context.identity().sign_out(&context.caller(), which).await)?;
+        if ends_current && outcome.is_ok() {
+            context.keep_token(Kept::Nothing);
+        }
         let revoked_sessions = i32::try_from(*outcome.as_ref().unwrap_or(&0)).unwrap_or(i32::MAX);
         Ok(LogoutPayload {
             revoked_sessions,

@@ -15,9 +15,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::request::{About, BodyError, Left, Statements, bearer, read_body};
-use super::{App, explorer};
+use super::{App, cookie, explorer};
 use crate::graphql::documents::{Asked, Ready};
-use crate::graphql::{code, error_response, execute, failed, refused};
+use crate::graphql::{Keeper, Kept, code, error_response, execute, failed, refused};
 use crate::identity::{Error, Principal};
 
 const RESPONSE_JSON: &str = "application/graphql-response+json";
@@ -72,6 +72,7 @@ async fn answer(
     media_type: &'static str,
 ) -> Result<Response, Refusal> {
     let token = bearer(request.headers()).map(str::to_owned);
+    let kept_token = cookie::presented(app, request.headers());
     if request.uri().query().is_some_and(|query| query.len() > MAX_URL_QUERY) {
         let message = format!("the URL's query string is longer than {MAX_URL_QUERY} bytes: send the request by POST");
         return Err(refuse(StatusCode::URI_TOO_LONG, message));
@@ -95,13 +96,14 @@ async fn answer(
     if is_get && ready.guarded.is_mutation {
         return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "mutations go by POST"));
     }
-    run(app, about, token, ready, media_type).await
+    run(app, about, token, kept_token, ready, media_type).await
 }
 
 async fn run(
     app: &Arc<App>,
     about: &About,
     token: Option<String>,
+    kept_token: Option<String>,
     ready: Ready,
     media_type: &'static str,
 ) -> Result<Response, Refusal> {
@@ -127,9 +129,15 @@ async fn run(
     }
     let caller = app.identity.caller(principal, about.client.clone(), about.request_id.clone());
     let statements = caller.statements.clone();
-    let answer = execute(&app.schema, app.identity.clone(), caller, ready).await;
+    let keeper = app.options.refresh_cookie.then(|| Arc::new(Keeper::new(kept_token)));
+    let answer = execute(&app.schema, app.identity.clone(), caller, ready, keeper.clone()).await;
     let status = status_of(&answer);
     let mut response = respond(about, media_type, status, answer);
+    match keeper.and_then(|keeper| keeper.next()) {
+        Some(Kept::Token(token)) => cookie::keep(app, &mut response, &token),
+        Some(Kept::Nothing) => cookie::forget(&mut response),
+        None => {}
+    }
     response.extensions_mut().insert(Statements(statements.get()));
     response.extensions_mut().insert(Left(allowance));
     Ok(response)

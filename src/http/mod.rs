@@ -4,6 +4,7 @@
 //! a client that hangs up leaves nothing half-way.
 
 mod client;
+mod cookie;
 mod explorer;
 mod graphql;
 mod headers;
@@ -42,6 +43,8 @@ pub struct Options {
     pub body_timeout: Duration,
     /// Requests answered at a time.
     pub max_requests: usize,
+    /// Browsers keep refresh tokens in a cookie, and no answer holds one.
+    pub refresh_cookie: bool,
     /// Origins of other sites whose pages may use the API.
     pub cors_origins: Vec<String>,
     pub limits: Limits,

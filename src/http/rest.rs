@@ -13,8 +13,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::App;
 use super::request::{About, BodyError, Left, Statements, bearer, read_body, session_id};
+use super::{App, cookie};
 use crate::identity::{Caller, Error, Failure, Principal, RefusalCode, SignIn, SignOut, SignedIn, UserPrincipal};
 use crate::store::users::HotelScope;
 
@@ -26,8 +26,10 @@ struct Login {
     remember_me: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Refresh {
+    /// Left out where a cookie keeps it.
+    #[serde(default)]
     refresh_token: String,
 }
 
@@ -49,20 +51,34 @@ pub async fn login(State(app): State<Arc<App>>, Extension(about): Extension<Abou
     };
     let sign_in = SignIn { email: &login.email, password: &login.password, remember_me: login.remember_me };
     let outcome = app.identity.sign_in(&caller, sign_in).await;
-    counted(&caller, left, outcome.map_or_else(|failure| failed(&failure), |signed_in| tokens(&signed_in)))
+    counted(&caller, left, outcome.map_or_else(|failure| failed(&failure), |signed_in| tokens(&app, &signed_in)))
 }
 
-pub async fn refresh(State(app): State<Arc<App>>, Extension(about): Extension<About>, body: Body) -> Response {
-    let refresh: Refresh = match read(&app, body).await {
+pub async fn refresh(
+    State(app): State<Arc<App>>,
+    Extension(about): Extension<About>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let kept = cookie::presented(&app, &headers);
+    let read = match &kept {
+        Some(_) => read_optional(&app, body).await.map(Option::unwrap_or_default),
+        None => read(&app, body).await,
+    };
+    let refresh: Refresh = match read {
         Ok(refresh) => refresh,
         Err(response) => return response,
     };
+    if refresh.refresh_token.is_empty() && kept.is_none() {
+        return malformed("refresh_token", "is missing");
+    }
+    let token = kept.filter(|_| refresh.refresh_token.is_empty()).unwrap_or(refresh.refresh_token);
     let (caller, left) = match anonymous(&app, &about) {
         Ok(caller) => caller,
         Err(response) => return *response,
     };
-    let outcome = app.identity.refresh(&caller, &refresh.refresh_token).await;
-    counted(&caller, left, outcome.map_or_else(|failure| failed(&failure), |signed_in| tokens(&signed_in)))
+    let outcome = app.identity.refresh(&caller, &token).await;
+    counted(&caller, left, outcome.map_or_else(|failure| failed(&failure), |signed_in| tokens(&app, &signed_in)))
 }
 
 pub async fn logout(
@@ -87,12 +103,19 @@ pub async fn logout(
             None => return malformed("session_id", "is no session id"),
         },
     };
+    let ends_current = matches!(which, SignOut::Current | SignOut::All);
     let outcome = app.identity.sign_out(&caller, which).await;
     counted(
         &caller,
         left,
         match outcome {
-            Ok(_) => Json(json!({ "message": "Logged out successfully" })).into_response(),
+            Ok(_) => {
+                let mut response = Json(json!({ "message": "Logged out successfully" })).into_response();
+                if app.options.refresh_cookie && ends_current {
+                    cookie::forget(&mut response);
+                }
+                response
+            }
             Err(failure) => failed(&failure),
         },
     )
@@ -150,15 +173,21 @@ fn counted(caller: &Caller, left: Left, mut response: Response) -> Response {
     response
 }
 
-fn tokens(signed_in: &SignedIn) -> Response {
-    Json(json!({
+fn tokens(app: &App, signed_in: &SignedIn) -> Response {
+    let refresh_token = &signed_in.tokens.refresh_token;
+    let kept = app.options.refresh_cookie;
+    let mut response = Json(json!({
         "access_token": signed_in.tokens.access_token,
-        "refresh_token": signed_in.tokens.refresh_token,
+        "refresh_token": if kept { "" } else { refresh_token.as_str() },
         "token_type": "bearer",
         "expires_in": signed_in.tokens.expires_in.as_secs(),
         "user": user_of(&signed_in.principal),
     }))
-    .into_response()
+    .into_response();
+    if kept {
+        cookie::keep(app, &mut response, refresh_token);
+    }
+    response
 }
 
 fn user_of(user: &UserPrincipal) -> Value {

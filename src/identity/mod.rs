@@ -9,6 +9,8 @@ mod caller;
 mod error;
 mod fields;
 mod foreign_hashes;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod hotels;
 mod keys;
 mod lockout;

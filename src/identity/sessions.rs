@@ -22,6 +22,11 @@ use crate::store::{self, Writes};
 const TOUCH_INTERVAL: Duration = Duration::from_mins(1);
 
 impl Identity {
+    /// How long a refresh token can be good at the most.
+    pub fn longest_session(&self) -> Duration {
+        self.settings.session_lifetime.max(self.settings.remember_me_lifetime)
+    }
+
     /// A page of sessions for each of `parents`, which are of one kind.
     pub async fn session_pages(
         &self,

@@ -132,7 +132,7 @@ impl Identity {
         self.load_keys().await?;
         let now = self.clock.now();
         let signs_from = if how == Rotation::PublishedAhead { now + PUBLISHED_AHEAD } else { now };
-        let longest = self.settings.session_lifetime.max(self.settings.remember_me_lifetime);
+        let longest = self.longest_session();
         let key = new_key(self.settings.algorithm, now, signs_from)?;
         let mut transaction = self.database.background().await?;
         signing_keys::lock(&mut transaction).await?;

@@ -143,3 +143,62 @@ async fn other_sites_may_ask_only_where_they_are_listed() {
     let answer = from("https://evil.example.com").query("{ viewer { __typename } }").await;
     assert!(!answer.headers.contains_key("access-control-allow-origin"));
 }
+
+#[tokio::test]
+async fn a_cookie_keeps_the_refresh_token_from_scripts_and_other_sites() {
+    let mut setup = Setup::usual();
+    setup.options.refresh_cookie = true;
+    let app = TestApp::start_with(setup).await;
+    let client = app.anonymous();
+    let cookie_of = |answer: &super::support::Answer| {
+        let cookie = answer.headers["set-cookie"].to_str().expect("text").to_owned();
+        let (pair, attributes) = cookie.split_once("; ").expect("attributes");
+        assert_eq!(attributes, format!("Path=/; Max-Age={}; HttpOnly; Secure; SameSite=Strict", 30 * 86400));
+        assert!(pair.starts_with("__Host-voicehive-refresh=ey"), "{pair}");
+        pair.to_owned()
+    };
+    // By both surfaces, whatever of the payload is asked for.
+    let login = "mutation($p: String!) { login(input: {email: \"admin@voicehive-hotels.eu\", password: $p}) { errors { code } } }";
+    cookie_of(&client.graphql(login, json!({ "p": "admin123" })).await);
+    let signed_in = client.try_sign_in("admin@voicehive-hotels.eu", "admin123").await;
+    assert_eq!(signed_in.data("/login/tokens/refreshToken"), "");
+    let first = cookie_of(&signed_in);
+    let body = json!({ "email": "admin@voicehive-hotels.eu", "password": "admin123" });
+    let by_rest = client.post("/auth/login", body).await;
+    assert_eq!(by_rest.body["refresh_token"], "");
+    let rest = cookie_of(&by_rest);
+
+    let with = |cookie: &str| client.clone().with_header("cookie", &format!("a=b; {cookie}"));
+    assert_eq!(client.try_refresh("").await.refusals("refresh"), ["INVALID_TOKEN refreshToken"], "no cookie");
+    for (name, value) in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "https://evil.example.com"),
+        ("origin", "null"),
+    ] {
+        let elsewhere = with(&first).with_header(name, value);
+        assert_eq!(
+            elsewhere.try_refresh("").await.refusals("refresh"),
+            ["INVALID_TOKEN refreshToken"],
+            "{name}: {value}"
+        );
+        assert_eq!(with(&rest).with_header(name, value).post("/auth/refresh", json!({})).await.status, 422);
+    }
+    let refreshed = with(&first).with_header("sec-fetch-site", "same-origin").try_refresh("").await;
+    assert_eq!(refreshed.refusals("refresh"), [] as [&str; 0]);
+    let second = cookie_of(&refreshed);
+    assert_ne!(first, second);
+    let own =
+        with(&rest).with_header("origin", &format!("http://{}", app.address)).post("/auth/refresh", json!({})).await;
+    assert_eq!(own.status, 200);
+    cookie_of(&own);
+
+    // A cookie alone is no permission to do anything, and goes with the session.
+    assert_eq!(with(&second).query("{ me { id } }").await.data("/me"), &serde_json::Value::Null);
+    let token = refreshed.data("/refresh/tokens/accessToken").as_str().expect("a token").to_owned();
+    let out = client.with_token(&token).query("mutation { logout { revokedSessions } }").await;
+    assert_eq!(out.data("/logout/revokedSessions"), 1);
+    assert!(
+        out.headers["set-cookie"].to_str().expect("text").starts_with("__Host-voicehive-refresh=; Path=/; Max-Age=0;")
+    );
+}

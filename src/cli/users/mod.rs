@@ -2,7 +2,7 @@
 
 mod administer;
 mod export;
-mod format;
+pub(super) mod format;
 mod import;
 
 use std::io::Write;

@@ -1,0 +1,48 @@
+//! The refresh token as a cookie, where `http.refresh_cookie` is on: the browser keeps it, and scripts never see it.
+//!
+//! Another site's page can do nothing with it: the browser sends it to no request that another site began (`SameSite`), no
+//! other host can set it (`__Host-`), and a request that says it comes from elsewhere is answered as if it had none.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+
+use super::App;
+
+const NAME: &str = "__Host-voicehive-refresh";
+
+/// The token that came along; None where there is none, or where it was another site that had it sent.
+pub fn presented(app: &App, headers: &HeaderMap) -> Option<String> {
+    if !app.options.refresh_cookie || !is_own_site(headers) {
+        return None;
+    }
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(|(name, _)| *name == NAME).map(|(_, token)| token.to_owned()).next()
+}
+
+/// Has the browser keep this token.
+pub fn keep(app: &App, response: &mut Response, token: &str) {
+    set(response, token, app.identity.longest_session().as_secs());
+}
+
+/// Has the browser forget the token.
+pub fn forget(response: &mut Response) {
+    set(response, "", 0);
+}
+
+fn set(response: &mut Response, token: &str, seconds: u64) {
+    let cookie = format!("{NAME}={token}; Path=/; Max-Age={seconds}; HttpOnly; Secure; SameSite=Strict");
+    if let Ok(mut value) = HeaderValue::from_str(&cookie) {
+        value.set_sensitive(true);
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+}
+
+/// What browsers say of where a request comes from (Fetch Metadata, and the older Origin) does not speak against it.
+fn is_own_site(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let by_metadata = text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
+    let host = text("host").unwrap_or_default();
+    let by_origin = text("origin").is_none_or(|origin| origin.split_once("://").is_some_and(|(_, from)| from == host));
+    by_metadata && by_origin
+}
