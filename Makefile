@@ -1,6 +1,6 @@
 # `make run` serves on a database of its own; `make test` proves everything. Both install what the machine lacks.
 
-.PHONY: run test check fuzz schema queries
+.PHONY: run test check dependencies fuzz schema queries
 
 run:
 	@scripts/install-postgresql
@@ -19,6 +19,11 @@ test: check
 check:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
+
+# Licences, sources and published advisories of the crates. Takes the network.
+dependencies:
+	@command -v cargo-deny >/dev/null || cargo install --quiet --locked cargo-deny
+	cargo deny check
 
 # A minute of hostile input for each of what reads it.
 fuzz:

@@ -315,6 +315,37 @@ async fn the_log_is_json_with_request_ids_and_without_secrets() {
 }
 
 #[tokio::test]
+async fn clients_that_stall_do_not_hold_up_the_end() {
+    use std::io::Write;
+    let data_dir = folder("stalled");
+    let mut command = voicehive(&data_dir);
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut process = command.spawn().expect("starts");
+    let first =
+        BufReader::new(process.stdout.take().expect("its output")).lines().next().expect("a line").expect("a line");
+    let address: std::net::SocketAddr = first.rsplit("http://").next().expect("an address").parse().expect("an address");
+    let stalled: Vec<_> = [
+        "",
+        "GET /livez HTTP/1.1\r\nHost",
+        "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{",
+        "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0",
+    ]
+    .map(|sent| {
+        let mut stream = std::net::TcpStream::connect(address).expect("connects");
+        stream.write_all(sent.as_bytes()).expect("sent");
+        stream
+    })
+    .into();
+    assert_eq!(Client::new(address).get("/readyz").await.status, 200);
+    let began = Instant::now();
+    kill("TERM", i32::try_from(process.id()).expect("a pid"));
+    assert!(process.wait().expect("ends").success());
+    assert!(began.elapsed() < Duration::from_secs(35), "{:?}", began.elapsed());
+    drop(stalled);
+}
+
+#[tokio::test]
 async fn the_schema_is_printed_without_a_database() {
     let output = voicehive(&folder("schema")).arg("schema").output().expect("runs");
     assert!(output.status.success());
