@@ -50,7 +50,11 @@ impl From<&identity::Error> for GraphqlError {
             Error::Forbidden(_) => (code::FORBIDDEN, None, None),
             Error::PasswordChangeRequired => (code::PASSWORD_CHANGE_REQUIRED, None, None),
             Error::BadInput { argument, .. } => (code::BAD_USER_INPUT, Some(argument.clone()), None),
-            Error::RateLimited { retry_after } => (code::RATE_LIMITED, None, Some(retry_after.as_secs().max(1))),
+            Error::RateLimited { retry_after } => (
+                code::RATE_LIMITED,
+                None,
+                Some(retry_after.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX)),
+            ),
             Error::Unavailable(cause) => {
                 tracing::warn!(cause = cause.as_ref().map(tracing::field::display), "request_unavailable");
                 (code::UNAVAILABLE, None, Some(1))

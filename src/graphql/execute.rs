@@ -37,9 +37,6 @@ pub async fn execute(
     let loader =
         DataLoader::with_cache(loaders, move |load| loads.send(load), HashMapCache::default()).delay(Duration::ZERO);
     let mut graphql = async_graphql::Request::new("").variables(ready.variables).data(request).data(loader);
-    if let Some(name) = ready.operation_name {
-        graphql = graphql.operation_name(name);
-    }
     graphql.set_parsed_query(ready.document);
     settle(run_with_loads(schema.execute(graphql), spawned).await)
 }

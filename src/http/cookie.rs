@@ -3,7 +3,8 @@
 //! Another site's page can do nothing with it: the browser sends it to no request that another site began (`SameSite`), no
 //! other host can set it (`__Host-`), and a request that says it comes from elsewhere is answered as if it had none.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::Response;
 
 use super::App;
@@ -11,8 +12,8 @@ use super::App;
 const NAME: &str = "__Host-voicehive-refresh";
 
 /// The token that came along; None where there is none, or where it was another site that had it sent.
-pub fn presented(app: &App, headers: &HeaderMap) -> Option<String> {
-    if !app.options.refresh_cookie || !is_own_site(headers) {
+pub fn presented(app: &App, uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    if !app.options.refresh_cookie || !is_own_site(uri, headers) {
         return None;
     }
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -38,11 +39,18 @@ fn set(response: &mut Response, token: &str, seconds: u64) {
     }
 }
 
+/// Whether this request may set the cookie: another site's form must not sign somebody in as somebody else.
+pub fn may_be_set(app: &App, uri: &Uri, headers: &HeaderMap) -> bool {
+    !app.options.refresh_cookie || is_own_site(uri, headers)
+}
+
 /// What browsers say of where a request comes from (Fetch Metadata, and the older Origin) does not speak against it.
-fn is_own_site(headers: &HeaderMap) -> bool {
+fn is_own_site(uri: &Uri, headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let by_metadata = text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
-    let host = text("host").unwrap_or_default();
-    let by_origin = text("origin").is_none_or(|origin| origin.split_once("://").is_some_and(|(_, from)| from == host));
-    by_metadata && by_origin
+    if let Some(site) = text("sec-fetch-site") {
+        return matches!(site, "same-origin" | "none");
+    }
+    // HTTP/2 has the host in the place of a header.
+    let host = uri.authority().map(Authority::as_str).or(text("host")).unwrap_or_default();
+    text("origin").is_none_or(|origin| origin.split_once("://").is_some_and(|(_, from)| from == host))
 }

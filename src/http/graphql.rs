@@ -72,7 +72,7 @@ async fn answer(
     media_type: &'static str,
 ) -> Result<Response, Refusal> {
     let token = bearer(request.headers()).map(str::to_owned);
-    let kept_token = cookie::presented(app, request.headers());
+    let kept_token = cookie::presented(app, request.uri(), request.headers());
     if request.uri().query().is_some_and(|query| query.len() > MAX_URL_QUERY) {
         let message = format!("the URL's query string is longer than {MAX_URL_QUERY} bytes: send the request by POST");
         return Err(refuse(StatusCode::URI_TOO_LONG, message));
@@ -112,6 +112,12 @@ async fn run(
     let principal = match app.identity.authenticate(token).await {
         Ok(principal) => principal,
         Err(error) => {
+            // Whoever sends what does not hold is a stranger, and counted as one.
+            let allowance = app.identity.allowance(&Principal::Anonymous, &about.client);
+            let error = match allowance.retry_after {
+                Some(retry_after) => Error::RateLimited { retry_after },
+                None => error,
+            };
             let answer = failed(&error);
             let status = status_of(&answer);
             return Ok(respond(about, media_type, status, answer));

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::body::Body;
@@ -62,9 +62,10 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
     let span = tracing::error_span!("request", request_id, method, route, traceparent, user_id = Empty, status = Empty);
     let encrypted = is_encrypted(&request, &app.options.trusted_proxies);
     let about = About { request_id: request_id.clone(), client };
-    let place = app.places.clone().try_acquire_owned().ok();
+    let needs_place = !ALWAYS.contains(&route.as_str());
+    let place = if needs_place { app.places.clone().try_acquire_owned().ok() } else { None };
     // Refused at once: what waits takes memory, and is answered too late for whoever asked.
-    let too_busy = place.is_none() && !ALWAYS.contains(&route.as_str());
+    let too_busy = needs_place && place.is_none();
     let refusal = too_busy.then(|| super::too_busy(&route, &about, request.headers()));
     request.extensions_mut().insert(about.clone());
 
@@ -106,13 +107,18 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
 /// In the fields of the IETF's draft on rate limits (draft-ietf-httpapi-ratelimit-headers).
 fn tell_left(response: &mut Response, allowance: &Allowance) {
     let policy = format!("\"requests\";q={};w={}", allowance.limit, allowance.window.as_secs());
-    let wait = allowance.retry_after.map_or(0, |wait| wait.as_secs().max(1));
+    let wait = allowance.retry_after.map_or(0, whole_seconds);
     let left = format!("\"requests\";r={};t={wait}", allowance.remaining);
     for (name, value) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, left)] {
         if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(name, value);
         }
     }
+}
+
+/// Rounded up: who comes back too early is refused once more.
+pub fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0).max(u64::from(wait.is_zero()))
 }
 
 /// Why a body was not read.

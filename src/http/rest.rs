@@ -6,14 +6,14 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::request::{About, BodyError, Left, Statements, bearer, read_body, session_id};
+use super::request::{About, BodyError, Left, Statements, bearer, read_body, session_id, whole_seconds};
 use super::{App, cookie};
 use crate::identity::{Caller, Error, Failure, Principal, RefusalCode, SignIn, SignOut, SignedIn, UserPrincipal};
 use crate::store::users::HotelScope;
@@ -40,7 +40,16 @@ struct Logout {
     all_sessions: bool,
 }
 
-pub async fn login(State(app): State<Arc<App>>, Extension(about): Extension<About>, body: Body) -> Response {
+pub async fn login(
+    State(app): State<Arc<App>>,
+    Extension(about): Extension<About>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    if !cookie::may_be_set(&app, &uri, &headers) {
+        return with_detail(StatusCode::FORBIDDEN, "Not from another site");
+    }
     let login: Login = match read(&app, body).await {
         Ok(login) => login,
         Err(response) => return response,
@@ -57,10 +66,14 @@ pub async fn login(State(app): State<Arc<App>>, Extension(about): Extension<Abou
 pub async fn refresh(
     State(app): State<Arc<App>>,
     Extension(about): Extension<About>,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let kept = cookie::presented(&app, &headers);
+    if !cookie::may_be_set(&app, &uri, &headers) {
+        return with_detail(StatusCode::FORBIDDEN, "Not from another site");
+    }
+    let kept = cookie::presented(&app, &uri, &headers);
     let read = match &kept {
         Some(_) => read_optional(&app, body).await.map(Option::unwrap_or_default),
         None => read(&app, body).await,
@@ -260,7 +273,7 @@ fn unauthorized(detail: &str) -> Response {
 
 fn retry_after(response: &mut Response, wait: Option<std::time::Duration>) {
     if let Some(wait) = wait {
-        response.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
+        response.headers_mut().insert(header::RETRY_AFTER, whole_seconds(wait).into());
     }
 }
 

@@ -82,6 +82,75 @@ async fn hostile_documents_are_refused_while_others_are_served() {
     served_beside(&app, attack).await;
 }
 
+#[tokio::test]
+async fn rows_are_counted_however_they_are_asked_for() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let rows = "users(first: $n) { nodes { hotels(first: $n) { nodes { users(first: $n) { nodes { id } } } } } }";
+    let last = rows.replace("first: $n", "first: $no, last: 100");
+    let ids: String = (0..100).map(|_| "\"user:00000000-0000-4000-8000-000000000000\", ").collect();
+    let aliases: String = (0..490).map(|n| format!("a{n}: name ")).collect();
+    let nested = format!(
+        "{{ __type(name: \"Node\") {{ {} {aliases} {} }} }}",
+        "possibleTypes { interfaces { ".repeat(6),
+        "} } ".repeat(6)
+    );
+    let operations: String = (0..400).map(|n| format!("query A{n} {{ me {{ ...F0 }} }} ")).collect();
+    let doubling: String =
+        (0..16).map(|n| format!("fragment F{n} on User {{ ...F{} ...F{} }} ", n + 1, n + 1)).collect();
+    for document in [
+        format!("query($n: Int = 100) {{ {rows} }}"),
+        format!("query($no: Int) {{ {last} }}"),
+        format!(
+            "{{ nodes(ids: [{ids}]) {{ ... on Hotel {{ users(first: 100) {{ nodes {{ sessions(first: 100) {{ nodes {{ id }} }} }} }} }} }} }}"
+        ),
+        nested,
+        format!("{{ __schema {{ types {{ fields {{ {aliases} }} }} }} }}"),
+        format!("query Z {{ __typename }} {operations} {doubling} fragment F16 on User {{ id }}"),
+    ] {
+        let body = json!({ "query": document, "operationName": document.starts_with("query Z").then_some("Z") });
+        let answer = admin.post("/graphql", body).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.code()),
+            (400, "QUERY_TOO_COMPLEX"),
+            "{document:.90}: {}",
+            answer.body
+        );
+    }
+    // What tools ask of the schema is answered.
+    let kind = "kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } }";
+    let input = format!("name description defaultValue type {{ {kind} }}");
+    let whole = format!(
+        "{{ __schema {{ queryType {{ name }} types {{ kind name description
+           fields(includeDeprecated: true) {{ name args {{ {input} }} type {{ {kind} }} isDeprecated }}
+           inputFields {{ {input} }} interfaces {{ {kind} }} enumValues {{ name }} possibleTypes {{ {kind} }} }}
+           directives {{ name locations args {{ {input} }} }} }} }}"
+    );
+    assert!(admin.query(&whole).await.data("/__schema/types").as_array().expect("types").len() > 50);
+}
+
+#[tokio::test]
+async fn defaults_of_variables_are_what_is_run() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let id = admin.query(r#"{ user(by: {email: "manager@hotel1.com"}) { id } }"#).await.data("/user/id").clone();
+    let dry = format!(
+        "mutation($dry: Boolean! = true) {{ deleteUser(input: {{id: {id}}}) @skip(if: $dry) {{ deletedId }} __typename }}"
+    );
+    assert_eq!(admin.query(&dry).await.body["data"], json!({ "__typename": "Mutation" }));
+    assert_eq!(app.count("SELECT count(*) FROM users WHERE email = 'manager@hotel1.com'").await, 1);
+    let included = "query($e: Boolean = true, $no: Boolean) { me { email @include(if: $e) } users(filter: {active: $no}) { totalCount } }";
+    let answer = admin.query(included).await;
+    assert_eq!(
+        (answer.data("/me/email"), answer.data("/users/totalCount")),
+        (&json!("admin@voicehive-hotels.eu"), &json!(3))
+    );
+    let _other = app.admin().await;
+    let all = "mutation($s: ID, $all: Boolean! = true) { ...F }
+               fragment F on Mutation { logout(input: {session: $s, allSessions: $all}) { revokedSessions } }";
+    assert_eq!(admin.query(all).await.data("/logout/revokedSessions"), 2);
+}
+
 /// A request whose head or body comes in pieces; what came back until the server closed the connection.
 fn drip(address: std::net::SocketAddr, head: &str, piece: &str, pause: Duration) -> (String, Duration) {
     let began = Instant::now();

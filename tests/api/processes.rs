@@ -323,7 +323,8 @@ async fn clients_that_stall_do_not_hold_up_the_end() {
     let mut process = command.spawn().expect("starts");
     let first =
         BufReader::new(process.stdout.take().expect("its output")).lines().next().expect("a line").expect("a line");
-    let address: std::net::SocketAddr = first.rsplit("http://").next().expect("an address").parse().expect("an address");
+    let address: std::net::SocketAddr =
+        first.rsplit("http://").next().expect("an address").parse().expect("an address");
     let stalled: Vec<_> = [
         "",
         "GET /livez HTTP/1.1\r\nHost",

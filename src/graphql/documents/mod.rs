@@ -11,7 +11,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use apollo_compiler::request::coerce_variable_values;
+use apollo_compiler::introspection::check_max_depth;
+use apollo_compiler::request::{RequestError, coerce_variable_values};
 use apollo_compiler::response::{GraphQLError, JsonValue};
 use apollo_compiler::validation::{DiagnosticList, Valid};
 use apollo_compiler::{ExecutableDocument as ValidDocument, Schema as ValidSchema};
@@ -26,8 +27,11 @@ use sha2::{Digest, Sha256};
 use crate::graphql::errors::{MAX_ERRORS, code};
 use crate::graphql::guard::{self, Guarded, Limits, Refused, bad_input};
 
-/// How many bytes of documents are known at most; parsed they take some twenty times that.
-const KNOWN_BYTES: u64 = 2 * 1024 * 1024;
+/// The memory that known documents take at most, in bytes, as far as it can be told from their length.
+const KNOWN_BYTES: u64 = 64 * 1024 * 1024;
+/// What each takes whatever it holds, and what each byte of it becomes in two syntax trees.
+const ENTRY_BYTES: u64 = 4096;
+const BYTES_EACH: u64 = 64;
 /// About how many documents that is.
 const KNOWN: usize = 4096;
 
@@ -43,7 +47,6 @@ pub struct Known {
 /// An operation of a document with its variables, ready to be run.
 pub struct Ready {
     pub document: ExecutableDocument,
-    pub operation_name: Option<String>,
     pub variables: Variables,
     pub guarded: Guarded,
 }
@@ -159,13 +162,13 @@ impl Documents {
     /// What was asked for, ready to be run; or every reason why it is not.
     pub fn ready(&self, asked: Asked) -> Result<Ready, Vec<Refused>> {
         let known = self.find(asked.query.as_deref(), asked.hash.as_deref())?;
-        let variables = Variables::from_json(Value::Object(asked.variables.clone()));
-        let guarded = guard::guard(&known.document, asked.operation_name.as_deref(), &variables, self.limits)
-            .map_err(|refused| vec![refused])?;
-        self.check_variables(&known, asked.operation_name.as_deref(), asked.variables)?;
-        let mut document = known.document.clone();
+        // The operation alone: the executing library expands the fragments of every operation that it is given.
+        let mut document =
+            guard::only(&known.document, asked.operation_name.as_deref()).map_err(|refused| vec![refused])?;
+        let variables = self.coerced(&known, asked.operation_name.as_deref(), asked.variables)?;
+        let guarded = guard::guard(&document, &variables, self.limits).map_err(|refused| vec![refused])?;
         absent::leave_out(&mut document, &variables);
-        Ok(Ready { document, operation_name: asked.operation_name, variables, guarded })
+        Ok(Ready { document, variables, guarded })
     }
 
     fn find(&self, query: Option<&str>, hash: Option<&str>) -> Result<Arc<Known>, Vec<Refused>> {
@@ -210,16 +213,25 @@ impl Documents {
             faults.truncate(MAX_ERRORS);
             return Err(faults);
         }
-        Ok(Known { document, valid, bytes: query.len() as u64 + 64 })
+        for operation in valid.operations.iter() {
+            // A type's fields have types with fields: answers about the schema would grow without end.
+            if check_max_depth(&valid, operation).is_err() {
+                let message = "the document asks for lists within lists of the schema, deeper than is answered";
+                return Err(vec![Refused { code: code::QUERY_TOO_COMPLEX, ..bad_input(message) }]);
+            }
+        }
+        Ok(Known { document, valid, bytes: ENTRY_BYTES + query.len() as u64 * BYTES_EACH })
     }
 
-    fn check_variables(
+    /// The variables as the operation takes them: with their defaults, and without those that it does not have.
+    fn coerced(
         &self,
         known: &Known,
         operation: Option<&str>,
         variables: Map<String, Value>,
-    ) -> Result<(), Vec<Refused>> {
-        let operation = known.valid.operations.get(operation).map_err(|error| vec![bad_input(format!("{error:?}"))])?;
+    ) -> Result<Variables, Vec<Refused>> {
+        let wrong = |error: RequestError| vec![refusal(&error.to_graphql_error(&known.valid.sources))];
+        let operation = known.valid.operations.get(operation).map_err(wrong)?;
         for variable in &operation.variables {
             let given = variables.get(variable.name.as_str());
             let fault = |value| values::fault_of_variable(&self.schema, &variable.name, &variable.ty, value);
@@ -227,10 +239,12 @@ impl Documents {
                 return Err(vec![fault]);
             }
         }
-        let JsonValue::Object(variables) = JsonValue::from(Value::Object(variables)) else { return Ok(()) };
-        coerce_variable_values(&self.schema, operation, &variables)
-            .map(drop)
-            .map_err(|error| vec![refusal(&error.to_graphql_error(&known.valid.sources))])
+        let JsonValue::Object(variables) = JsonValue::from(Value::Object(variables)) else {
+            return Ok(Variables::default());
+        };
+        let coerced = coerce_variable_values(&self.schema, operation, &variables).map_err(wrong)?;
+        let coerced = serde_json::to_value(&*coerced).map_err(|error| vec![bad_input(error.to_string())])?;
+        Ok(Variables::from_json(coerced))
     }
 }
 

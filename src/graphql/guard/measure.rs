@@ -27,6 +27,18 @@ const COSTS: [(&str, u64); 10] = [
 ];
 /// Mutations whose payload lists as many users as their input names.
 const BULK: [&str; 4] = ["assignRoles", "unassignRoles", "assignHotels", "unassignHotels"];
+/// Lists without pages, and about how long they are: the roles that a user holds, and what the schema has of everything.
+const LISTS: [(&str, u64); 9] = [
+    ("args", 2),
+    ("directives", 6),
+    ("enumValues", 6),
+    ("fields", 7),
+    ("inputFields", 5),
+    ("interfaces", 2),
+    ("possibleTypes", 6),
+    ("roles", 2),
+    ("types", 60),
+];
 const DEFAULT_ROWS: u64 = 25;
 const MAX_ROWS: u64 = 100;
 
@@ -135,6 +147,7 @@ impl<'a> Measure<'a> {
         let inner = self.selections(&field.selection_set.node, below)?;
         let times = within.times(name);
         let own = COSTS.iter().find(|(costly, _)| *costly == name).map_or(1, |(_, cost)| *cost);
+        let times = times.saturating_mul(listed(field, variables));
         Ok(Size { depth: inner.depth + 1, cost: inner.cost.saturating_add(own).saturating_mul(times) })
     }
 
@@ -187,17 +200,32 @@ impl<'a> Measure<'a> {
 
 /// The rows that a field's connection can hold, if it is one: what is asked for, within what is allowed.
 fn rows_asked(field: &Field, variables: &Variables) -> u64 {
-    let argument = ["first", "last"].iter().find_map(|name| field.get_argument(name));
-    let value = match argument.map(|argument| &argument.node) {
-        Some(Value::Variable(variable)) => variables.get(variable).cloned(),
-        Some(value) => value.clone().into_const(),
-        None => None,
-    };
-    match value {
-        None | Some(ConstValue::Null) => DEFAULT_ROWS,
-        Some(ConstValue::Number(rows)) => rows.as_u64().map_or(MAX_ROWS, |rows| rows.clamp(1, MAX_ROWS)),
-        Some(_) => MAX_ROWS,
+    let asked = ["first", "last"].into_iter().filter_map(|name| match given(field, name, variables)? {
+        ConstValue::Null => None,
+        ConstValue::Number(rows) => Some(rows.as_u64().map_or(MAX_ROWS, |rows| rows.clamp(1, MAX_ROWS))),
+        _ => Some(MAX_ROWS),
+    });
+    asked.max().unwrap_or(DEFAULT_ROWS)
+}
+
+fn given(field: &Field, argument: &str, variables: &Variables) -> Option<ConstValue> {
+    match &field.get_argument(argument)?.node {
+        Value::Variable(variable) => variables.get(variable).cloned(),
+        value => {
+            value.clone().into_const_with(|name| Ok::<_, ()>(variables.get(&name).cloned().unwrap_or_default())).ok()
+        }
     }
+}
+
+/// How often what stands in a field is there that is no connection, and a list all the same.
+fn listed(field: &Field, variables: &Variables) -> u64 {
+    let name = field.name.node.as_str();
+    if name == "nodes"
+        && let Some(ConstValue::List(ids)) = given(field, "ids", variables)
+    {
+        return (ids.len() as u64).clamp(1, MAX_ROWS);
+    }
+    LISTS.iter().find(|(list, _)| *list == name).map_or(1, |(_, times)| *times)
 }
 
 /// How many users a bulk mutation's input names, at least 1.

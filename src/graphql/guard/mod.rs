@@ -10,7 +10,7 @@ mod scan;
 mod tests;
 
 use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType};
-use async_graphql::{Pos, Variables};
+use async_graphql::{Pos, Positioned, Variables};
 use async_graphql_value::ConstValue;
 
 use self::measure::{Measure, aliases};
@@ -107,25 +107,28 @@ fn parse_to_the_letter(query: &str, tokens: u64, limits: Limits) -> Result<Execu
 /// Bounds what a document is when all its fragments are expanded, rows left out: validation goes over no less.
 pub(super) fn expand(document: &ExecutableDocument, limits: Limits) -> Result<(), Refused> {
     let mut measure = Measure::of_fields_alone(document);
+    let mut fields = 0_u64;
     for (_, operation) in document.operations.iter() {
         let size = measure.operation(&operation.node)?;
         within("levels of fields", size.depth, limits.depth)?;
-        within("fields, fragments expanded", size.cost, limits.cost)?;
+        fields = fields.saturating_add(size.cost);
+        within("fields, fragments expanded", fields, limits.cost)?;
     }
     Ok(())
 }
 
+/// The document with one of its operations alone.
+pub(super) fn only(document: &ExecutableDocument, name: Option<&str>) -> Result<ExecutableDocument, Refused> {
+    let operation = Positioned::new(chosen(&document.operations, name)?.clone(), Pos::default());
+    Ok(ExecutableDocument { operations: DocumentOperations::Single(operation), fragments: document.fragments.clone() })
+}
+
 /// Looks at the operation that is to be run, with its variables.
-pub fn guard(
-    document: &ExecutableDocument,
-    operation_name: Option<&str>,
-    variables: &Variables,
-    limits: Limits,
-) -> Result<Guarded, Refused> {
+pub fn guard(document: &ExecutableDocument, variables: &Variables, limits: Limits) -> Result<Guarded, Refused> {
     if let Some((name, _)) = variables.iter().find(|(_, value)| holds_nul(value)) {
         return Err(bad_input(format!("`{name}`: the variable holds a NUL character, which no text here may hold")));
     }
-    let operation = chosen(&document.operations, operation_name)?;
+    let operation = chosen(&document.operations, None)?;
     let mut measure = Measure::of_cost(document, variables);
     let size = measure.operation(operation)?;
     within("levels of fields", size.depth, limits.depth)?;

@@ -100,7 +100,7 @@ fn holds_nul(string: &[u8]) -> bool {
 }
 
 fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 /// The index after the string, or block string, that begins at `start`.

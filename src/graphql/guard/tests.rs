@@ -8,7 +8,7 @@ const LIMITS: Limits = Limits { tokens: 2000, directives: 100, aliases: 50, root
 fn guarded(query: &str, operation: Option<&str>, variables: &Variables) -> Result<Guarded, Refused> {
     let document = parse(query, LIMITS)?;
     expand(&document, LIMITS)?;
-    guard(&document, operation, variables, LIMITS)
+    guard(&only(&document, operation)?, variables, LIMITS)
 }
 
 fn refusal(query: &str) -> &'static str {
