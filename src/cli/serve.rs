@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::net::TcpListener;
@@ -18,6 +19,9 @@ use crate::store::embedded::Embedded;
 use crate::store::migrations::{self, Wanted};
 use crate::store::serving_role::{self, Tolerated};
 use crate::telemetry::metrics;
+
+/// How long statements under way may take to end when everything else has: what is cut off is rolled back.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     // The port first: a second server must not touch the first one's database before it finds the port taken.
@@ -37,7 +41,9 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let database = system::database(&config, options);
     let served = serve_on(&config, (listener, metrics_listener), database.clone(), metrics, stop).await;
     // Also when the start failed half-way: nothing of ours stays behind.
-    database.close().await;
+    if tokio::time::timeout(CLOSING_TIMEOUT, database.close()).await.is_err() {
+        tracing::warn!("database_connections_cut_off");
+    }
     if let Some(embedded) = embedded {
         embedded.stop().await;
     }
@@ -76,7 +82,7 @@ async fn serve_on(
         let metrics = metrics.clone();
         async move {
             loop {
-                tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+                tokio::time::sleep(Duration::from_secs(5)).await;
                 metrics.run_upkeep();
             }
         }

@@ -46,17 +46,23 @@ pub fn is_encrypted(request: &Request, trusted: &[IpNet]) -> bool {
 fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut address = peer.to_canonical();
-    let hops =
-        headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).flat_map(|hops| hops.split(','));
-    for hop in hops.collect::<Vec<_>>().into_iter().rev() {
+    // Also where a client put bytes into it that are no text: what a proxy has added stands behind them.
+    let fields = headers.get_all(FORWARDED_FOR).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let hops = fields.collect::<Vec<_>>().join(",");
+    for hop in hops.split(',').rev().filter(|hop| !hop.is_empty()) {
         if !is_trusted(&address) {
             break;
         }
         // A proxy we trust wrote something else than an address: stay with the proxy.
-        let Ok(next) = hop.trim().parse::<IpAddr>() else { break };
+        let Some(next) = hop_address(hop.trim()) else { break };
         address = next.to_canonical();
     }
     address
+}
+
+/// An address, with a port behind it or not.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    hop.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 fn fingerprint(headers: &HeaderMap) -> String {
@@ -79,7 +85,7 @@ mod tests {
     fn only_trusted_proxies_are_believed() {
         let trusted: Vec<IpNet> = ["10.0.0.0/8", "::1/128"].map(|network| network.parse().unwrap()).to_vec();
         // peer, X-Forwarded-For headers -> client
-        let table: [(&str, &[&str], &str); 9] = [
+        let table: [(&str, &[&str], &str); 11] = [
             ("203.0.113.9", &[], "203.0.113.9"),
             ("203.0.113.9", &["198.51.100.1"], "203.0.113.9"),
             ("10.0.0.1", &[], "10.0.0.1"),
@@ -88,6 +94,8 @@ mod tests {
             ("10.0.0.1", &["1.2.3.4", "198.51.100.1, 10.9.9.9"], "198.51.100.1"),
             ("10.0.0.1", &["10.0.0.7, 10.0.0.8"], "10.0.0.7"),
             ("10.0.0.1", &["198.51.100.1, nonsense"], "10.0.0.1"),
+            ("10.0.0.1", &["198.51.100.1:4711"], "198.51.100.1"),
+            ("10.0.0.1", &["[2001:db8::7]:4711"], "2001:db8::7"),
             ("::ffff:10.0.0.1", &["2001:db8::5"], "2001:db8::5"),
         ];
         for (peer, forwarded, expected) in table {

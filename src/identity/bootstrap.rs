@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::audit::{Happening, fields_of_hotel, fields_of_user};
 use super::fields::stored_email;
+use super::password_rules::Owner;
 use super::{Error, Identity};
 use crate::store::seeds::{self, SeedUser};
 use crate::store::users::HotelScope;
@@ -46,6 +47,8 @@ pub enum BootstrapError {
     Identity(#[from] Error),
     #[error("bootstrap.administrator.email: {0:?} is no email address")]
     Email(String),
+    #[error("bootstrap.administrator.password: {0}")]
+    Password(String),
 }
 
 impl Identity {
@@ -126,6 +129,10 @@ impl Identity {
         if seeds::is_applied(&mut self.database.background().await?, &name).await? {
             return Ok(());
         }
+        let owner = Owner { email: &email, first_name: None, last_name: None };
+        self.password_rules
+            .check(administrator.password, owner, "password")
+            .map_err(|refusal| BootstrapError::Password(refusal.message))?;
         let hash = self.hasher.hash(administrator.password).await?;
         let mut transaction: Transaction = self.database.background().await?;
         if !seeds::claim(&mut transaction, &name).await? {

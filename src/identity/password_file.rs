@@ -15,6 +15,9 @@ const HASH: usize = 40;
 /// The longest line: a hash, a colon, a count and the ends of a line.
 const LINE: usize = HASH + 24;
 
+/// Places of a file that are looked at to see that it is sorted.
+const SAMPLES: u64 = 1000;
+
 pub struct PasswordFile {
     file: File,
     bytes: u64,
@@ -31,10 +34,19 @@ impl PasswordFile {
         while let Some((start, hash)) = opened.hash_in_line_at(place)? {
             (last, place) = (Some(hash), start + 1);
         }
-        match (first, last) {
-            (Some((_, first)), Some(last)) if first <= last => Ok(opened),
-            _ => Err(Error::new(ErrorKind::InvalidData, "it has no sorted SHA-1 hashes, one a line")),
+        let unsorted = || Error::new(ErrorKind::InvalidData, "it has no sorted SHA-1 hashes, one a line");
+        let (Some((_, first)), Some(last)) = (first, last) else { return Err(unsorted()) };
+        // The same lists are also published by how common the passwords are.
+        let mut before = first;
+        for sample in 1..SAMPLES {
+            if let Some((_, hash)) = opened.hash_in_line_at(bytes / SAMPLES * sample)? {
+                if hash < before {
+                    return Err(unsorted());
+                }
+                before = hash;
+            }
         }
+        if before <= last { Ok(opened) } else { Err(unsorted()) }
     }
 
     /// Whether this password is in the list.
@@ -122,6 +134,15 @@ mod tests {
             assert!((0..500).all(|n| list.holds(&format!("word{n}")).expect("read")), "{end:?} {count}");
             assert!((500..1000).all(|n| !list.holds(&format!("word{n}")).expect("read")), "{end:?} {count}");
         }
+    }
+
+    #[test]
+    fn a_list_in_another_order_is_refused() {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        let hash = |n: u32| hexadecimal(digest(&SHA1_FOR_LEGACY_USE_ONLY, &n.to_be_bytes()).as_ref());
+        let lines = (0..200).map(|n| format!("{}:{}\n", String::from_utf8_lossy(&hash(n)), 200 - n));
+        file.write_all(lines.collect::<String>().as_bytes()).expect("written");
+        assert!(PasswordFile::open(file.path()).is_err());
     }
 
     #[test]

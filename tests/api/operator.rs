@@ -118,3 +118,17 @@ async fn the_operator_ends_sessions() {
     let swept = told_json(voicehive(options, &["sessions", "cleanup", "--json"]));
     assert_eq!(swept, json!({ "expired": 2, "deleted": 0 }));
 }
+
+#[tokio::test]
+async fn the_first_administrator_has_no_common_password() {
+    let database = super::support::TestDatabase::create_empty().await;
+    let init = |password: &str| {
+        let mut command = voicehive(&database.options, &["database", "init"]);
+        command.env("VOICEHIVE_BOOTSTRAP__ADMINISTRATOR__EMAIL", "first@hotel.test");
+        command.env("VOICEHIVE_BOOTSTRAP__ADMINISTRATOR__PASSWORD", password);
+        command.output().expect("runs")
+    };
+    let line = one_line(&init("password123"));
+    assert!(line.contains("bootstrap.administrator.password") && !line.contains("password123"), "{line}");
+    assert!(init("harbour lamp nine").status.success());
+}
