@@ -225,6 +225,7 @@ pub fn http_options(config: &Config) -> anyhow::Result<Options> {
         max_body: config.limits.body_bytes,
         body_timeout: config.http.body_timeout,
         max_requests: config.http.max_requests,
+        max_requests_per_address: config.http.max_requests_per_address,
         refresh_cookie: config.http.refresh_cookie,
         cors_origins: config.http.cors_origins.clone(),
         limits: Limits {

@@ -133,6 +133,7 @@ impl Default for HttpConfig {
             body_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_mins(1),
             max_requests: 1024,
+            max_requests_per_address: 256,
             max_connections_per_address: 256,
             tls_certificate: None,
             tls_key: None,

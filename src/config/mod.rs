@@ -302,6 +302,9 @@ pub struct HttpConfig {
     /// Requests answered at a time; more are refused with 503. Default 1024.
     #[serde(deserialize_with = "whole::<1, 1_000_000, _, _>")]
     pub max_requests: usize,
+    /// Of them, those of one client address. Default 256.
+    #[serde(deserialize_with = "whole::<1, 1_000_000, _, _>")]
+    pub max_requests_per_address: usize,
     /// Connections open at a time from one address, `trusted_proxies` left out. Default 256.
     #[serde(deserialize_with = "whole::<1, 1_000_000, _, _>")]
     pub max_connections_per_address: usize,

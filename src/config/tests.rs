@@ -160,6 +160,7 @@ fn every_key_has_a_variable() {
         ("VOICEHIVE_HTTP__BODY_TIMEOUT", "23", "body_timeout: 23s"),
         ("VOICEHIVE_HTTP__IDLE_TIMEOUT", "24", "idle_timeout: 24s"),
         ("VOICEHIVE_HTTP__MAX_REQUESTS", "25", "max_requests: 25,"),
+        ("VOICEHIVE_HTTP__MAX_REQUESTS_PER_ADDRESS", "27", "max_requests_per_address: 27,"),
         ("VOICEHIVE_HTTP__MAX_CONNECTIONS_PER_ADDRESS", "26", "max_connections_per_address: 26,"),
         (
             "VOICEHIVE_HTTP__CORS_ORIGINS",

@@ -12,6 +12,7 @@ mod health;
 mod request;
 mod rest;
 mod server;
+mod shares;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
 
 pub use server::{Certificate, ServerSettings, serve};
+use shares::Shares;
 
 use crate::graphql::documents::{Documents, SchemaError, Trusted};
 use crate::graphql::guard::Limits;
@@ -43,6 +45,8 @@ pub struct Options {
     pub body_timeout: Duration,
     /// Requests answered at a time.
     pub max_requests: usize,
+    /// Of them, those of one client.
+    pub max_requests_per_address: usize,
     /// Browsers keep refresh tokens in a cookie, and no answer holds one.
     pub refresh_cookie: bool,
     /// Origins of other sites whose pages may use the API.
@@ -66,6 +70,7 @@ pub struct App {
     metrics: Option<PrometheusHandle>,
     ready: AtomicBool,
     places: Arc<Semaphore>,
+    places_by_address: Arc<Shares>,
 }
 
 impl App {
@@ -78,7 +83,9 @@ impl App {
         let schema = schema::schema(options.introspection);
         let documents = Documents::new(&schema::sdl(), options.limits, options.trusted.clone())?;
         let places = Arc::new(Semaphore::new(options.max_requests));
-        Ok(Arc::new(Self { identity, schema, documents, options, metrics, ready: AtomicBool::new(true), places }))
+        let places_by_address = Shares::new(options.max_requests_per_address, Vec::new());
+        let ready = AtomicBool::new(true);
+        Ok(Arc::new(Self { identity, schema, documents, options, metrics, ready, places, places_by_address }))
     }
 
     /// From now on `/readyz` says no: no new work is to be sent here.

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body_util::LengthLimitError;
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 use tracing::field::Empty;
 use uuid::Uuid;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 use super::App;
 use super::client::{client_of, is_encrypted};
 use super::headers::STRICT_TRANSPORT;
+use super::shares::Share;
 use crate::identity::{Allowance, Client};
 use crate::telemetry::metrics;
 
@@ -61,9 +63,10 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
     // At the highest level, so that every event of the request carries its id, whatever is logged.
     let span = tracing::error_span!("request", request_id, method, route, traceparent, user_id = Empty, status = Empty);
     let encrypted = is_encrypted(&request, &app.options.trusted_proxies);
-    let about = About { request_id: request_id.clone(), client };
+    let about = About { request_id: request_id.clone(), client: client.clone() };
     let needs_place = !ALWAYS.contains(&route.as_str());
-    let place = if needs_place { app.places.clone().try_acquire_owned().ok() } else { None };
+    // In all, and of this client: bodies that never come would otherwise take every place from one address.
+    let place = if needs_place { place_of(&app, &client) } else { None };
     // Refused at once: what waits takes memory, and is answered too late for whoever asked.
     let too_busy = needs_place && place.is_none();
     let refusal = too_busy.then(|| super::too_busy(&route, &about, request.headers()));
@@ -102,6 +105,15 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
         response.headers_mut().insert(SQL_STATEMENTS, statements.into());
     }
     response
+}
+
+fn place_of(app: &App, client: &Client) -> Option<(OwnedSemaphorePermit, Option<Share>)> {
+    let address = client.ip_address.as_deref().and_then(|address| address.parse().ok());
+    let share = match address {
+        Some(address) => Some(app.places_by_address.take(address)?),
+        None => None,
+    };
+    Some((app.places.clone().try_acquire_owned().ok()?, share))
 }
 
 /// In the fields of the IETF's draft on rate limits (draft-ietf-httpapi-ratelimit-headers).

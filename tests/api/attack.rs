@@ -286,6 +286,29 @@ async fn a_busy_server_refuses_at_once_and_stays_visible() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_client_cannot_keep_a_server_busy_for_all() {
+    let mut setup = Setup::usual();
+    setup.options.max_requests_per_address = 3;
+    setup.options.body_timeout = Duration::from_secs(20);
+    setup.options.trusted_proxies = vec!["127.0.0.1/32".parse().expect("a network")];
+    let app = TestApp::start_with(setup).await;
+    // Bodies that never come, all of one client.
+    let begun = "POST /graphql HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.7\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n";
+    let held: Vec<_> = (0..3)
+        .map(|_| {
+            let mut stream = TcpStream::connect(app.address).expect("connects");
+            stream.write_all(begun.as_bytes()).expect("sent");
+            stream
+        })
+        .collect();
+    let from = |address: &str| app.anonymous().with_header("x-forwarded-for", address);
+    eventually("its places are taken", async || from("192.0.2.7").query("{ __typename }").await.status == 503).await;
+    assert_eq!(from("192.0.2.8").query("{ __typename }").await.status, 200);
+    drop(held);
+    eventually("they come back", async || from("192.0.2.7").query("{ __typename }").await.status == 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_hangs_up_leaves_no_transaction_and_a_time_out_ends_the_statement() {
     let mut setup = Setup::usual();
     setup.pool.statement_timeout = Duration::from_millis(700);

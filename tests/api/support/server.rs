@@ -108,6 +108,7 @@ impl Setup {
             max_body: 1024 * 1024,
             body_timeout: Duration::from_secs(2),
             max_requests: 1024,
+            max_requests_per_address: 1024,
             refresh_cookie: false,
             cors_origins: Vec::new(),
             limits,
