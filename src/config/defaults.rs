@@ -131,7 +131,7 @@ impl Default for HttpConfig {
             metrics_listen: None,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_mins(1),
+            idle_timeout: Duration::from_secs(75),
             max_requests: 1024,
             max_requests_per_address: 256,
             max_connections_per_address: 256,

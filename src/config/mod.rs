@@ -290,13 +290,13 @@ pub struct HttpConfig {
     /// Host and port to serve `/metrics` on, instead of beside everything else. Default: none.
     #[serde(deserialize_with = "listen_address_or_none")]
     pub metrics_listen: Option<String>,
-    /// How long a client may take to send the headers. Default 10 s.
+    /// How long a client may take to send the headers, once it has begun or, for the first request, is connected. Default 10 s.
     #[serde(deserialize_with = "duration")]
     pub header_timeout: Duration,
     /// How long a client may take to send the body. Default 10 s.
     #[serde(deserialize_with = "duration")]
     pub body_timeout: Duration,
-    /// How long a connection may be open and do nothing. Default 1 min.
+    /// How long a connection may be open and do nothing, answers that are not read included. Default 75 s.
     #[serde(deserialize_with = "duration")]
     pub idle_timeout: Duration,
     /// Requests answered at a time; more are refused with 503. Default 1024.

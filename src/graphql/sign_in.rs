@@ -205,8 +205,12 @@ impl SignInMutations {
             (Some(id), false) => SignOut::Session(ids::session_id(id, "input.session")?),
             (None, false) => SignOut::Current,
         };
-        let ends_current = matches!(which, SignOut::Current | SignOut::All);
-        let outcome = refused(context.identity().sign_out(&context.caller(), which).await)?;
+        let caller = context.caller();
+        let ends_current = match which {
+            SignOut::Current | SignOut::All => true,
+            SignOut::Session(id) => caller.session_id() == Some(id),
+        };
+        let outcome = refused(context.identity().sign_out(&caller, which).await)?;
         if ends_current && outcome.is_ok() {
             context.keep_token(Kept::Nothing);
         }

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::request::{About, BodyError, Left, Statements, bearer, read_body};
 use super::{App, cookie, explorer};
-use crate::graphql::documents::{Asked, Ready};
+use crate::graphql::documents::Asked;
 use crate::graphql::{Keeper, Kept, code, error_response, execute, failed, refused};
 use crate::identity::{Error, Principal};
 
@@ -30,10 +30,26 @@ struct Refusal {
     status: StatusCode,
     code: &'static str,
     message: String,
+    /// The methods that would be answered, where this one is not.
+    allow: Option<&'static str>,
+}
+
+impl Refusal {
+    fn told(self, about: &About, media_type: &'static str) -> Response {
+        let mut response = respond(about, media_type, self.status, error_response(self.code, self.message));
+        if let Some(methods) = self.allow {
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
+        }
+        response
+    }
 }
 
 fn refuse(status: StatusCode, message: impl Into<String>) -> Refusal {
-    Refusal { status, code: code::BAD_USER_INPUT, message: message.into() }
+    Refusal { status, code: code::BAD_USER_INPUT, message: message.into(), allow: None }
+}
+
+fn not_by_this_method(message: &str, allow: &'static str) -> Refusal {
+    Refusal { allow: Some(allow), ..refuse(StatusCode::METHOD_NOT_ALLOWED, message) }
 }
 
 pub async fn endpoint(State(app): State<Arc<App>>, Extension(about): Extension<About>, request: Request) -> Response {
@@ -51,108 +67,94 @@ pub async fn endpoint(State(app): State<Arc<App>>, Extension(about): Extension<A
             error_response(code::BAD_USER_INPUT, message),
         );
     };
-    match answer(&app, &about, request, media_type).await {
-        Ok(response) => response,
-        Err(refusal) => {
-            let mut response =
-                respond(&about, media_type, refusal.status, error_response(refusal.code, refusal.message));
-            if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
-                let allow = HeaderValue::from_static(if is_get { "POST" } else { "GET, HEAD, POST" });
-                response.headers_mut().insert(header::ALLOW, allow);
-            }
-            response
+    let kept_token = cookie::presented(&app, request.uri(), headers);
+    let token = bearer(headers).map(str::to_owned);
+    let request = match asked_by(request, &app).await {
+        Ok(asked) => Call { app: &app, about: &about, media_type, is_get, asked, kept_token },
+        Err(refusal) => return refusal.told(&about, media_type),
+    };
+    let authenticated = app.identity.authenticate(token.as_deref()).await;
+    if let Ok(Principal::User(user)) = &authenticated {
+        tracing::Span::current().record("user_id", tracing::field::display(user.access.user_id));
+    }
+    // Whoever sends what does not hold is a stranger, and counted as one. Before anything is done for them.
+    let allowance = app.identity.allowance(authenticated.as_ref().unwrap_or(&Principal::Anonymous), &about.client);
+    let mut response = match allowance.retry_after {
+        Some(retry_after) => request.failed(&Error::RateLimited { retry_after }),
+        None => request.answer(authenticated).await,
+    };
+    response.extensions_mut().insert(Left(allowance));
+    response
+}
+
+/// What was asked for, and how it is to be answered.
+struct Call<'a> {
+    app: &'a Arc<App>,
+    about: &'a About,
+    media_type: &'static str,
+    is_get: bool,
+    asked: Asked,
+    kept_token: Option<String>,
+}
+
+impl Call<'_> {
+    fn failed(&self, error: &Error) -> Response {
+        let answer = failed(error);
+        respond(self.about, self.media_type, status_of(&answer), answer)
+    }
+
+    async fn answer(mut self, authenticated: Result<Principal, Error>) -> Response {
+        let Self { app, about, media_type, .. } = self;
+        if !app.documents.is_known(&self.asked)
+            && let Err(error) = app.identity.allow_new_document(&about.client)
+        {
+            return self.failed(&error);
         }
+        let ready = match app.documents.ready(std::mem::take(&mut self.asked)) {
+            Ok(ready) => ready,
+            Err(reasons) => return respond(about, media_type, StatusCode::BAD_REQUEST, refused(reasons)),
+        };
+        if self.is_get && ready.guarded.is_mutation {
+            return not_by_this_method("mutations go by POST", "POST").told(about, media_type);
+        }
+        // Signing in again must work whatever token the client still sends along.
+        let authenticated = if ready.guarded.signs_in { Ok(Principal::Anonymous) } else { authenticated };
+        let principal = match authenticated {
+            Ok(principal) => principal,
+            Err(error) => return self.failed(&error),
+        };
+        let caller = app.identity.caller(principal, about.client.clone(), about.request_id.clone());
+        let statements = caller.statements.clone();
+        let keeper = app.options.refresh_cookie.then(|| Arc::new(Keeper::new(self.kept_token)));
+        let answer = execute(&app.schema, app.identity.clone(), caller, ready, keeper.clone()).await;
+        let status = status_of(&answer);
+        let mut response = respond(about, media_type, status, answer);
+        match keeper.and_then(|keeper| keeper.next()) {
+            Some(Kept::Token(token)) => cookie::keep(app, &mut response, &token),
+            Some(Kept::Nothing) => cookie::forget(&mut response),
+            None => {}
+        }
+        response.extensions_mut().insert(Statements(statements.get()));
+        response
     }
 }
 
-async fn answer(
-    app: &Arc<App>,
-    about: &About,
-    request: Request,
-    media_type: &'static str,
-) -> Result<Response, Refusal> {
-    let token = bearer(request.headers()).map(str::to_owned);
-    let kept_token = cookie::presented(app, request.uri(), request.headers());
+async fn asked_by(request: Request, app: &App) -> Result<Asked, Refusal> {
     if request.uri().query().is_some_and(|query| query.len() > MAX_URL_QUERY) {
         let message = format!("the URL's query string is longer than {MAX_URL_QUERY} bytes: send the request by POST");
         return Err(refuse(StatusCode::URI_TOO_LONG, message));
     }
-    let is_get = is_get(request.method());
-    let asked = match *request.method() {
-        Method::GET | Method::HEAD => from_url(&request)?,
-        Method::POST => from_body(request, app).await?,
-        _ => return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "send queries by POST or GET, mutations by POST")),
-    };
-    if !app.documents.is_known(&asked)
-        && let Err(error) = app.identity.allow_new_document(&about.client)
-    {
-        let answer = failed(&error);
-        return Ok(respond(about, media_type, status_of(&answer), answer));
+    match *request.method() {
+        Method::GET | Method::HEAD => from_url(&request),
+        Method::POST => from_body(request, app).await,
+        _ => Err(not_by_this_method("send queries by POST or GET, mutations by POST", "GET, HEAD, POST")),
     }
-    let ready = match app.documents.ready(asked) {
-        Ok(ready) => ready,
-        Err(reasons) => return Ok(respond(about, media_type, StatusCode::BAD_REQUEST, refused(reasons))),
-    };
-    if is_get && ready.guarded.is_mutation {
-        return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "mutations go by POST"));
-    }
-    run(app, about, token, kept_token, ready, media_type).await
 }
 
-async fn run(
-    app: &Arc<App>,
-    about: &About,
-    token: Option<String>,
-    kept_token: Option<String>,
-    ready: Ready,
-    media_type: &'static str,
-) -> Result<Response, Refusal> {
-    // Signing in again must work whatever token the client still sends along.
-    let token = token.as_deref().filter(|_| !ready.guarded.signs_in);
-    let principal = match app.identity.authenticate(token).await {
-        Ok(principal) => principal,
-        Err(error) => {
-            // Whoever sends what does not hold is a stranger, and counted as one.
-            let allowance = app.identity.allowance(&Principal::Anonymous, &about.client);
-            let error = match allowance.retry_after {
-                Some(retry_after) => Error::RateLimited { retry_after },
-                None => error,
-            };
-            let answer = failed(&error);
-            let status = status_of(&answer);
-            return Ok(respond(about, media_type, status, answer));
-        }
-    };
-    if let Principal::User(user) = &principal {
-        tracing::Span::current().record("user_id", tracing::field::display(user.access.user_id));
-    }
-    let allowance = app.identity.allowance(&principal, &about.client);
-    if let Some(retry_after) = allowance.retry_after {
-        let answer = failed(&Error::RateLimited { retry_after });
-        let mut response = respond(about, media_type, status_of(&answer), answer);
-        response.extensions_mut().insert(Left(allowance));
-        return Ok(response);
-    }
-    let caller = app.identity.caller(principal, about.client.clone(), about.request_id.clone());
-    let statements = caller.statements.clone();
-    let keeper = app.options.refresh_cookie.then(|| Arc::new(Keeper::new(kept_token)));
-    let answer = execute(&app.schema, app.identity.clone(), caller, ready, keeper.clone()).await;
-    let status = status_of(&answer);
-    let mut response = respond(about, media_type, status, answer);
-    match keeper.and_then(|keeper| keeper.next()) {
-        Some(Kept::Token(token)) => cookie::keep(app, &mut response, &token),
-        Some(Kept::Nothing) => cookie::forget(&mut response),
-        None => {}
-    }
-    response.extensions_mut().insert(Statements(statements.get()));
-    response.extensions_mut().insert(Left(allowance));
-    Ok(response)
-}
-
-/// For a server that has as much to do as it may.
-pub fn too_busy(about: &About, headers: &HeaderMap) -> Response {
-    let answer = failed(&Error::Unavailable(None));
-    respond(about, acceptable(headers).unwrap_or(RESPONSE_JSON), StatusCode::SERVICE_UNAVAILABLE, answer)
+/// An answer that is nothing but this error, to whatever was asked.
+pub fn failure(about: &About, headers: &HeaderMap, error: &Error) -> Response {
+    let answer = failed(error);
+    respond(about, acceptable(headers).unwrap_or(RESPONSE_JSON), status_of(&answer), answer)
 }
 
 /// The status of an answer: 200 where there is data; without, what kept it from being there.

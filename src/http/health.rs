@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
@@ -9,8 +10,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use super::App;
+use crate::store::Database;
 use crate::telemetry::metrics;
 
 /// The database's state and the pool's figures; 503 while the database is away.
@@ -18,11 +21,8 @@ pub async fn healthz(State(app): State<Arc<App>>) -> Response {
     let database = app.identity.database();
     // Before it is asked: the question's own connection is not of interest.
     let figures = database.figures();
-    let reached = database.ping().await;
-    if let Err(error) = &reached {
-        tracing::warn!(%error, "database_health_check_failed");
-    }
-    let state = if reached.is_ok() { "healthy" } else { "unhealthy" };
+    let reached = app.heartbeat.is_there(database).await;
+    let state = if reached { "healthy" } else { "unhealthy" };
     let body = json!({
         "status": state,
         "service": "voicehive-identity",
@@ -30,7 +30,7 @@ pub async fn healthz(State(app): State<Arc<App>>) -> Response {
         "timestamp": app.identity.clock().now().to_rfc3339_opts(SecondsFormat::Millis, true),
         "database": {
             "status": state,
-            "connected": reached.is_ok(),
+            "connected": reached,
             "pool_stats": {
                 "size": figures.size,
                 "checked_in": figures.checked_in,
@@ -39,7 +39,28 @@ pub async fn healthz(State(app): State<Arc<App>>) -> Response {
             },
         },
     });
-    answer(reached.is_ok(), body)
+    answer(reached, body)
+}
+
+/// Whether the database is there: asked once for all who wait to know, however many they are.
+#[derive(Default)]
+pub struct Heartbeat(Mutex<Option<(Instant, bool)>>);
+
+impl Heartbeat {
+    async fn is_there(&self, database: &Database) -> bool {
+        let came = Instant::now();
+        let mut last = self.0.lock().await;
+        if let Some((_, there)) = last.filter(|(asked, _)| *asked >= came) {
+            return there;
+        }
+        let asked = Instant::now();
+        let reached = database.ping().await;
+        if let Err(error) = &reached {
+            tracing::warn!(%error, "database_health_check_failed");
+        }
+        *last = Some((asked, reached.is_ok()));
+        reached.is_ok()
+    }
 }
 
 /// The process runs and answers.
@@ -52,7 +73,7 @@ pub async fn readyz(State(app): State<Arc<App>>) -> Response {
     if !app.ready.load(Ordering::Relaxed) {
         return answer(false, json!({ "status": "stopping" }));
     }
-    let reached = app.identity.database().ping().await.is_ok();
+    let reached = app.heartbeat.is_there(app.identity.database()).await;
     answer(reached, json!({ "status": if reached { "ready" } else { "database unavailable" } }))
 }
 

@@ -3,6 +3,7 @@
 //! Handlers make a principal out of headers and hand the rest down. Each request runs in a task of its own, to its end:
 //! a client that hangs up leaves nothing half-way.
 
+mod admission;
 mod client;
 mod cookie;
 mod explorer;
@@ -19,8 +20,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::HeaderMap;
-use axum::response::Response;
 use axum::routing::{any, get, post};
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -69,6 +68,7 @@ pub struct App {
     options: Options,
     metrics: Option<PrometheusHandle>,
     ready: AtomicBool,
+    heartbeat: health::Heartbeat,
     places: Arc<Semaphore>,
     places_by_address: Arc<Shares>,
 }
@@ -84,8 +84,17 @@ impl App {
         let documents = Documents::new(&schema::sdl(), options.limits, options.trusted.clone())?;
         let places = Arc::new(Semaphore::new(options.max_requests));
         let places_by_address = Shares::new(options.max_requests_per_address, Vec::new());
-        let ready = AtomicBool::new(true);
-        Ok(Arc::new(Self { identity, schema, documents, options, metrics, ready, places, places_by_address }))
+        Ok(Arc::new(Self {
+            identity,
+            schema,
+            documents,
+            options,
+            metrics,
+            ready: AtomicBool::new(true),
+            heartbeat: health::Heartbeat::default(),
+            places,
+            places_by_address,
+        }))
     }
 
     /// From now on `/readyz` says no: no new work is to be sent here.
@@ -115,19 +124,15 @@ pub fn router(app: Arc<App>) -> Router {
     if app.metrics.is_some() && !app.options.private_metrics {
         router = router.route("/metrics", get(health::metrics));
     }
+    router = router.fallback(request::not_found);
+    router = router.layer(axum::middleware::from_fn_with_state(app.clone(), admission::admit));
     if let Some(cors) = headers::cors(&app.options.cors_origins) {
         router = router.layer(cors);
     }
     router
-        .fallback(request::not_found)
         .layer(axum::middleware::map_response(headers::protect))
         .layer(axum::middleware::from_fn_with_state(app.clone(), request::run_to_the_end))
         .with_state(app)
-}
-
-/// 503, in the form of the surface that was asked.
-fn too_busy(route: &str, about: &request::About, headers: &HeaderMap) -> Response {
-    if route == "/graphql" { graphql::too_busy(about, headers) } else { rest::too_busy() }
 }
 
 /// `/metrics` alone, for a listener that the outside world does not reach.

@@ -1,6 +1,5 @@
-//! What every request passes: its id, its client, its own task, its line in the log and its place in the metrics.
+//! What every request passes: its id, its client, its own task, its line in the log and its part in the metrics.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,10 +10,8 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http_body_util::LengthLimitError;
 use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 use tracing::field::Empty;
 use uuid::Uuid;
@@ -22,7 +19,6 @@ use uuid::Uuid;
 use super::App;
 use super::client::{client_of, is_encrypted};
 use super::headers::STRICT_TRANSPORT;
-use super::shares::Share;
 use crate::identity::{Allowance, Client};
 use crate::telemetry::metrics;
 
@@ -37,9 +33,6 @@ pub struct About {
     pub request_id: String,
     pub client: Client,
 }
-
-/// What is answered however busy the server is: whoever looks after it must be able to see.
-const ALWAYS: [&str; 5] = ["/healthz", "/livez", "/readyz", "/metrics", "/.well-known/jwks.json"];
 
 /// Left on an answer by its handler: how many requests are left to whoever asked.
 #[derive(Clone, Copy)]
@@ -63,23 +56,14 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
     // At the highest level, so that every event of the request carries its id, whatever is logged.
     let span = tracing::error_span!("request", request_id, method, route, traceparent, user_id = Empty, status = Empty);
     let encrypted = is_encrypted(&request, &app.options.trusted_proxies);
-    let about = About { request_id: request_id.clone(), client: client.clone() };
-    let needs_place = !ALWAYS.contains(&route.as_str());
-    // In all, and of this client: bodies that never come would otherwise take every place from one address.
-    let place = if needs_place { place_of(&app, &client) } else { None };
-    // Refused at once: what waits takes memory, and is answered too late for whoever asked.
-    let too_busy = needs_place && place.is_none();
-    let refusal = too_busy.then(|| super::too_busy(&route, &about, request.headers()));
-    request.extensions_mut().insert(about.clone());
+    let about = About { request_id: request_id.clone(), client };
+    request.extensions_mut().insert(about);
 
     // What is told of it is told by its own task, too: nobody may be waiting for the answer any more.
     let told = span.clone();
     let whole = async move {
-        let response = match refusal {
-            Some(refusal) => refusal,
-            None => AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| went_wrong()),
-        };
-        drop((running, place));
+        let response = next.run(request).await;
+        drop(running);
         let status = response.status().as_u16();
         told.record("status", status);
         let took = began.elapsed();
@@ -90,7 +74,8 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
         tracing::info!(duration_ms, sql_statements = statements, "request_completed");
         response
     };
-    let mut response = tokio::spawn(whole.instrument(span)).await.unwrap_or_else(|_| went_wrong());
+    let whole = tokio::spawn(whole.instrument(span)).await;
+    let mut response = whole.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response());
     if encrypted {
         response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
     }
@@ -105,15 +90,6 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
         response.headers_mut().insert(SQL_STATEMENTS, statements.into());
     }
     response
-}
-
-fn place_of(app: &App, client: &Client) -> Option<(OwnedSemaphorePermit, Option<Share>)> {
-    let address = client.ip_address.as_deref().and_then(|address| address.parse().ok());
-    let share = match address {
-        Some(address) => Some(app.places_by_address.take(address)?),
-        None => None,
-    };
-    Some((app.places.clone().try_acquire_owned().ok()?, share))
 }
 
 /// In the fields of the IETF's draft on rate limits (draft-ietf-httpapi-ratelimit-headers).
@@ -151,11 +127,6 @@ pub async fn read_body(body: Body, app: &App) -> Result<Bytes, BodyError> {
         }
         Err(_) => Err(BodyError::TooSlow),
     }
-}
-
-fn went_wrong() -> Response {
-    let detail = json!({ "detail": "something went wrong on our side" });
-    (StatusCode::INTERNAL_SERVER_ERROR, Json(detail)).into_response()
 }
 
 /// The id that came along, if it is one we are willing to log, or a new one.

@@ -116,7 +116,10 @@ pub async fn logout(
             None => return malformed("session_id", "is no session id"),
         },
     };
-    let ends_current = matches!(which, SignOut::Current | SignOut::All);
+    let ends_current = match which {
+        SignOut::Current | SignOut::All => true,
+        SignOut::Session(id) => caller.session_id() == Some(id),
+    };
     let outcome = app.identity.sign_out(&caller, which).await;
     counted(
         &caller,
@@ -220,7 +223,7 @@ fn instant(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
-fn failed(failure: &Failure) -> Response {
+pub fn failed(failure: &Failure) -> Response {
     match failure {
         Failure::Refused(refusals) => {
             let refusal = refusals.first();
@@ -253,12 +256,6 @@ fn failed(failure: &Failure) -> Response {
             with_detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
         }
     }
-}
-
-pub fn too_busy() -> Response {
-    let mut response = with_detail(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable");
-    retry_after(&mut response, Some(std::time::Duration::from_secs(1)));
-    response
 }
 
 fn with_detail(status: StatusCode, detail: &str) -> Response {

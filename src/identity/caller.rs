@@ -80,6 +80,14 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// The session in which it is asked; None for strangers.
+    pub fn session_id(&self) -> Option<Uuid> {
+        match &self.principal {
+            Principal::User(user) => Some(user.access.session_id),
+            Principal::Anonymous => None,
+        }
+    }
+
     pub(super) fn scope(&self) -> &Scope {
         &self.scope
     }

@@ -9,7 +9,7 @@ use reqwest::{Certificate as Authority, Version};
 use serde_json::json;
 use voicehive_identity::http::Certificate;
 
-use super::support::{Client, Setup, TestApp, cluster_folder, eventually};
+use super::support::{Answer, Client, Setup, TestApp, cluster_folder, eventually};
 
 /// Writes a new certificate for localhost; it is its own authority.
 fn write_certificate(chain: &Path, key: &Path) -> Authority {
@@ -204,9 +204,25 @@ async fn a_cookie_keeps_the_refresh_token_from_scripts_and_other_sites() {
     // A cookie alone is no permission to do anything, and goes with the session.
     assert_eq!(with(&second).query("{ me { id } }").await.data("/me"), &serde_json::Value::Null);
     let token = refreshed.data("/refresh/tokens/accessToken").as_str().expect("a token").to_owned();
-    let out = client.with_token(&token).query("mutation { logout { revokedSessions } }").await;
+    let forgets = |answer: &Answer| {
+        let cookie = answer.headers["set-cookie"].to_str().expect("text");
+        assert!(cookie.starts_with("__Host-voicehive-refresh=; Path=/; Max-Age=0;"), "{cookie}");
+    };
+    let out = client.clone().with_token(&token).query("mutation { logout { revokedSessions } }").await;
     assert_eq!(out.data("/logout/revokedSessions"), 1);
-    assert!(
-        out.headers["set-cookie"].to_str().expect("text").starts_with("__Host-voicehive-refresh=; Path=/; Max-Age=0;")
-    );
+    forgets(&out);
+    // By its id it is the current session still.
+    for by_rest in [false, true] {
+        let body = json!({ "email": "admin@voicehive-hotels.eu", "password": "admin123" });
+        let signed_in = client.post("/auth/login", body).await.body;
+        let client = client.clone().with_token(signed_in["access_token"].as_str().expect("a token"));
+        let id = &signed_in["user"]["session_id"];
+        let logout = "mutation($id: ID) { logout(input: {session: $id}) { revokedSessions } }";
+        forgets(&if by_rest {
+            client.post("/auth/logout", json!({ "session_id": id })).await
+        } else {
+            let id = format!("session:{}", id.as_str().expect("an id"));
+            client.graphql(logout, json!({ "id": id })).await
+        });
+    }
 }

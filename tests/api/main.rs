@@ -6,6 +6,7 @@ mod attack;
 mod audit;
 mod audit_proof;
 mod backups;
+mod connections;
 mod database;
 mod database_commands;
 mod deploy;

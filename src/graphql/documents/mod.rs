@@ -52,6 +52,7 @@ pub struct Ready {
 }
 
 /// What a client asks to be run.
+#[derive(Default)]
 pub struct Asked {
     /// The document itself; None where its hash stands for it.
     pub query: Option<String>,

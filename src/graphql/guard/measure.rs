@@ -46,6 +46,8 @@ const MAX_ROWS: u64 = 100;
 #[derive(Clone, Copy, Default)]
 pub(super) struct Size {
     pub depth: u64,
+    /// Selections within selections, fragments counted.
+    pub nesting: u64,
     pub cost: u64,
 }
 
@@ -128,8 +130,11 @@ impl<'a> Measure<'a> {
                 Selection::InlineFragment(fragment) => self.selections(&fragment.node.selection_set.node, within)?,
                 Selection::FragmentSpread(spread) => self.fragment(&spread.node.fragment_name.node, within)?,
             };
-            size = Size { depth: size.depth.max(one.depth), cost: size.cost.saturating_add(one.cost) };
+            size.depth = size.depth.max(one.depth);
+            size.nesting = size.nesting.max(one.nesting);
+            size.cost = size.cost.saturating_add(one.cost);
         }
+        size.nesting += u64::from(!set.items.is_empty());
         Ok(size)
     }
 
@@ -137,7 +142,7 @@ impl<'a> Measure<'a> {
         let name = field.name.node.as_str();
         let Some(variables) = self.variables else {
             let inner = self.selections(&field.selection_set.node, Within::Rows(0))?;
-            return Ok(Size { depth: inner.depth + 1, cost: inner.cost.saturating_add(1) });
+            return Ok(Size { depth: inner.depth + 1, cost: inner.cost.saturating_add(1), ..inner });
         };
         let below = if BULK.contains(&name) {
             Within::Users(users_named(field, variables))
@@ -148,7 +153,8 @@ impl<'a> Measure<'a> {
         let times = within.times(name);
         let own = COSTS.iter().find(|(costly, _)| *costly == name).map_or(1, |(_, cost)| *cost);
         let times = times.saturating_mul(listed(field, variables));
-        Ok(Size { depth: inner.depth + 1, cost: inner.cost.saturating_add(own).saturating_mul(times) })
+        let cost = inner.cost.saturating_add(own).saturating_mul(times);
+        Ok(Size { depth: inner.depth + 1, cost, ..inner })
     }
 
     fn definition(&self, name: &Name) -> Result<&'a FragmentDefinition, Refused> {

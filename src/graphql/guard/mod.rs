@@ -21,6 +21,8 @@ const AUTHENTICATION: [&str; 4] = ["login", "refresh", "logout", "changePassword
 /// Those of them that need no token.
 const SIGN_IN: [&str; 2] = ["login", "refresh"];
 const MAX_MUTATIONS: u64 = 10;
+/// Selections within selections, fragments counted: the executing library goes down no deeper.
+const MAX_NESTING: u64 = 64;
 
 /// What a document may cost.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +113,7 @@ pub(super) fn expand(document: &ExecutableDocument, limits: Limits) -> Result<()
     for (_, operation) in document.operations.iter() {
         let size = measure.operation(&operation.node)?;
         within("levels of fields", size.depth, limits.depth)?;
+        within("levels of fields and fragments", size.nesting, MAX_NESTING)?;
         fields = fields.saturating_add(size.cost);
         within("fields, fragments expanded", fields, limits.cost)?;
     }

@@ -38,6 +38,7 @@ pub(super) fn scan(query: &str, limits: Limits) -> Result<Scanned, Refused> {
     let at = |index: usize| bytes.get(index).copied();
     let (mut index, mut tokens, mut depth, mut directives) = (0, 0_u64, 0_u64, 0_u64);
     let mut comments = Vec::new();
+    let mut after_query = false;
     while let Some(byte) = at(index) {
         let start = index;
         index += 1;
@@ -58,6 +59,8 @@ pub(super) fn scan(query: &str, limits: Limits) -> Result<Scanned, Refused> {
             }
             0 => return Err(bad_input("the document holds a NUL character, which no text here may hold")),
             b'{' | b'[' | b'(' => {
+                // `query {` says no more than `{`.
+                tokens -= u64::from(after_query && byte == b'{');
                 depth += 1;
                 within("brackets open at once", depth, MAX_BRACKETS)?;
             }
@@ -73,6 +76,7 @@ pub(super) fn scan(query: &str, limits: Limits) -> Result<Scanned, Refused> {
             }
             _ => {}
         }
+        after_query = depth == 0 && bytes.get(start..index) == Some(b"query");
         tokens += 1;
         within("tokens", tokens, limits.tokens)?;
     }

@@ -38,6 +38,8 @@ fn hostile_documents_do_not() {
     // 2^40 fields if it were expanded.
     let bomb: String = (0..40).map(|n| format!("fragment F{n} on User {{ ...F{} ...F{} }}", n + 1, n + 1)).collect();
     let bomb = format!("{{ me {{ ...F0 }} }} {bomb} fragment F40 on User {{ id }}");
+    let chain: String = (0..64).map(|n| format!("fragment F{n} on User {{ ...F{} }}", n + 1)).collect();
+    let chain = format!("{{ me {{ ...F0 }} }} {chain} fragment F64 on User {{ id }}");
     let directives = format!("{{ ... {} {{ me {{ id }} }} }}", "@include(if: true)".repeat(101));
     let rows = "{ users(first: 100) { nodes { hotels(first: 100) { nodes { id name } } } } }";
     let overflow = format!("{}id{}", "{ users(first: 100) { nodes ".repeat(6), "} }".repeat(6))
@@ -55,6 +57,7 @@ fn hostile_documents_do_not() {
         &many_tokens,
         &deep,
         &bomb,
+        &chain,
         &directives,
         rows,
         &overflow,

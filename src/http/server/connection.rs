@@ -1,36 +1,37 @@
 //! One connection: TLS where there is a certificate, HTTP/1.1 or HTTP/2, and an end when it does nothing for too long.
 
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::{Request, Version};
+use axum::response::Response;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::Watcher;
+use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::ServerSettings;
+use super::activity::{Activity, Patience, Watched};
 use super::places::TakenPlace;
+use super::{BACKLOG_TIMEOUT, ServerSettings};
 
-/// How every HTTP/2 connection begins (RFC 9113, 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Fields in a request's head, and bytes of all of them.
 const MAX_HEADERS: usize = 100;
 const MAX_HEAD_BYTES: u32 = 32 * 1024;
 /// Requests at once on one connection.
 const MAX_STREAMS: u32 = 100;
+/// How long a connection that is over may take to say so.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Put on a request that came over our own TLS.
 #[derive(Clone, Copy)]
@@ -40,112 +41,73 @@ pub struct Encrypted;
 pub(super) struct Connections {
     router: Router,
     settings: Arc<ServerSettings>,
-}
-
-/// What a connection is busy with.
-struct Activity {
-    requests: AtomicU64,
-    idle_since: Mutex<Instant>,
-}
-
-impl Activity {
-    fn has_been_idle_for(&self, length: Duration) -> bool {
-        let since = *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner);
-        self.requests.load(Ordering::Acquire) == 0 && since.elapsed() >= length
-    }
-}
-
-/// A request under way.
-struct Busy(Arc<Activity>);
-
-impl Busy {
-    fn with(activity: &Arc<Activity>) -> Self {
-        activity.requests.fetch_add(1, Ordering::AcqRel);
-        Self(activity.clone())
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        *self.0.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        self.0.requests.fetch_sub(1, Ordering::AcqRel);
-    }
+    /// Says that connections are to finish what they do and end.
+    stop: CancellationToken,
 }
 
 impl Connections {
-    pub fn new(router: Router, settings: ServerSettings) -> Self {
-        Self { router, settings: Arc::new(settings) }
+    pub fn new(router: Router, settings: ServerSettings, stop: CancellationToken) -> Self {
+        Self { router, settings: Arc::new(settings), stop }
     }
 
     /// Serves it to its end. A client that breaks off is its own business.
-    pub async fn serve(self, stream: TcpStream, peer: SocketAddr, watcher: Watcher, place: TakenPlace) {
-        let timeout = self.settings.header_timeout;
+    pub async fn serve(self, stream: TcpStream, peer: SocketAddr, place: TakenPlace) {
         if let Some(certificate) = self.settings.certificate.clone() {
-            if let Ok(Ok(stream)) = tokio::time::timeout(timeout, certificate.accept(stream)).await {
-                let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                self.speak(stream, is_http2, true, peer, watcher).await;
+            let agreed = tokio::time::timeout(self.settings.header_timeout, certificate.accept(stream)).await;
+            if let Ok(Ok(stream)) = agreed {
+                self.speak(stream, peer, true).await;
             }
-        } else if let Ok(Ok(is_http2)) = tokio::time::timeout(timeout, begins_http2(&stream)).await {
-            self.speak(stream, is_http2, false, peer, watcher).await;
+        } else {
+            self.speak(stream, peer, false).await;
         }
         drop(place);
     }
 
-    async fn speak<S>(self, stream: S, is_http2: bool, encrypted: bool, peer: SocketAddr, watcher: Watcher)
+    async fn speak<S>(self, stream: S, peer: SocketAddr, encrypted: bool)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let idle_timeout = self.settings.idle_timeout;
-        let activity = Arc::new(Activity { requests: AtomicU64::new(0), idle_since: Mutex::new(Instant::now()) });
-        let busy = activity.clone();
+        let activity = Activity::begin();
+        let asked = activity.clone();
         let router = self.router;
-        let service = service_fn(move |request: Request<Incoming>| {
-            let busy = Busy::with(&busy);
-            answer(router.clone(), request, peer, encrypted, busy)
-        });
-        let stream = TokioIo::new(stream);
-        let idle = async {
-            while !activity.has_been_idle_for(idle_timeout) {
-                tokio::time::sleep(idle_timeout / 4).await;
+        let service = service_fn(move |request| answer(router.clone(), request, peer, encrypted, asked.clone()));
+        let mut http = auto::Builder::new(TokioExecutor::new());
+        // How long a head may take is watched here: the library's own time ends quiet connections with it.
+        http.http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(None)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(usize::try_from(MAX_HEAD_BYTES).unwrap_or(usize::MAX));
+        http.http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(MAX_HEAD_BYTES)
+            .keep_alive_interval(Some(Duration::from_secs(20)))
+            .keep_alive_timeout(Duration::from_secs(10));
+        let stream = TokioIo::new(Watched { stream, activity: activity.clone() });
+        let mut connection = pin!(http.serve_connection(stream, service));
+
+        let patience = Patience { head: self.settings.header_timeout, idle: self.settings.idle_timeout };
+        let mut over = pin!(activity.is_over(patience));
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = over.as_mut() => {
+                connection.as_mut().graceful_shutdown();
+                let _ = tokio::time::timeout(FAREWELL_TIMEOUT, connection).await;
+                return;
             }
-        };
-        let idle = pin!(idle);
-        if is_http2 {
-            let mut http = http2::Builder::new(TokioExecutor::new());
-            http.timer(TokioTimer::new())
-                .max_concurrent_streams(MAX_STREAMS)
-                .max_header_list_size(MAX_HEAD_BYTES)
-                .keep_alive_interval(Some(Duration::from_secs(20)))
-                .keep_alive_timeout(Duration::from_secs(10));
-            let connection = pin!(watcher.watch(http.serve_connection(stream, service)));
-            tokio::select! { _ = connection => {} () = idle => {} }
-        } else {
-            let mut http = http1::Builder::new();
-            http.timer(TokioTimer::new())
-                .header_read_timeout(self.settings.header_timeout)
-                .max_headers(MAX_HEADERS)
-                .max_buf_size(usize::try_from(MAX_HEAD_BYTES).unwrap_or(usize::MAX))
-                .keep_alive(true);
-            let connection = pin!(watcher.watch(http.serve_connection(stream, service)));
-            tokio::select! { _ = connection => {} () = idle => {} }
+            () = is_to_stop(&self.stop, &activity) => connection.as_mut().graceful_shutdown(),
         }
+        tokio::select! { _ = connection => {} () = over => {} }
     }
 }
 
-/// Whether the first bytes are those of HTTP/2, without taking them.
-async fn begins_http2(stream: &TcpStream) -> io::Result<bool> {
-    let mut first = [0; PREFACE.len()];
-    loop {
-        let read = stream.peek(&mut first).await?;
-        let begun = first.get(..read).unwrap_or_default();
-        if read == 0 || !PREFACE.starts_with(begun) {
-            return Ok(false);
-        }
-        if read == PREFACE.len() {
-            return Ok(true);
-        }
-        // What is there is told again at once until there is more.
-        tokio::time::sleep(Duration::from_millis(5)).await;
+/// Waits until the server stops, and for what a new connection was made to ask.
+async fn is_to_stop(stop: &CancellationToken, activity: &Activity) {
+    stop.cancelled().await;
+    let until = Instant::now() + BACKLOG_TIMEOUT;
+    while activity.is_new() && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -154,14 +116,20 @@ async fn answer(
     request: Request<Incoming>,
     peer: SocketAddr,
     encrypted: bool,
-    busy: Busy,
-) -> Result<axum::response::Response, Infallible> {
+    activity: Arc<Activity>,
+) -> Result<Response, Infallible> {
+    let busy = activity.request(request.version() == Version::HTTP_2);
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));
     if encrypted {
         request.extensions_mut().insert(Encrypted);
     }
-    let response = router.oneshot(request).await;
+    let response = router.oneshot(request).await?;
     drop(busy);
-    response
+    Ok(response.map(|body| {
+        Body::new(body.map_frame(move |portion| {
+            activity.progress();
+            portion
+        }))
+    }))
 }

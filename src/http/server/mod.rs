@@ -1,5 +1,6 @@
 //! Takes connections and lets them finish: a cap on their number, in all and for one address, and a shutdown that ends.
 
+mod activity;
 mod connection;
 mod places;
 mod tls;
@@ -9,10 +10,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use hyper_util::server::graceful::GracefulShutdown;
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use self::connection::Connections;
 pub use self::connection::Encrypted;
@@ -25,9 +26,9 @@ const BACKLOG_TIMEOUT: Duration = Duration::from_secs(1);
 /// How connections are treated.
 #[derive(Clone)]
 pub struct ServerSettings {
-    /// How long a client may take to send a request's head, and to agree on TLS.
+    /// How long a client may take to send a request's head, after connecting or once it has begun, and to agree on TLS.
     pub header_timeout: Duration,
-    /// How long a connection may be open and do nothing.
+    /// How long a connection may be open and do nothing: no request comes, and no more of an answer is taken.
     pub idle_timeout: Duration,
     /// Connections at once; more wait to be accepted.
     pub max_connections: usize,
@@ -45,14 +46,15 @@ pub struct ServerSettings {
 pub async fn serve(listener: TcpListener, router: Router, settings: ServerSettings, stop: CancellationToken) {
     let shutdown_timeout = settings.shutdown_timeout;
     let places = Places::new(&settings);
-    let graceful = GracefulShutdown::new();
-    let connections = Connections::new(router, settings);
+    let open = TaskTracker::new();
+    let finish = CancellationToken::new();
+    let connections = Connections::new(router, settings, finish.clone());
 
     let take = |stream: TcpStream, peer: SocketAddr, place: Place| {
         // Answers are small and whole: waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
         if let Some(place) = place.at(peer.ip()) {
-            tokio::spawn(connections.clone().serve(stream, peer, graceful.watcher(), place));
+            open.spawn(connections.clone().serve(stream, peer, place));
         } else {
             tracing::debug!(%peer, "connection_refused_too_many");
         }
@@ -80,7 +82,9 @@ pub async fn serve(listener: TcpListener, router: Router, settings: ServerSettin
         take(stream, peer, place);
     }
     drop(listener);
-    if tokio::time::timeout(shutdown_timeout, graceful.shutdown()).await.is_err() {
+    finish.cancel();
+    open.close();
+    if tokio::time::timeout(shutdown_timeout, open.wait()).await.is_err() {
         tracing::warn!("shutdown_cut_connections_off");
     }
 }
