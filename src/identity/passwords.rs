@@ -269,6 +269,8 @@ fn phc(params: &Params, salt: &[u8], hash: &[u8]) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     const SETTINGS: HashingSettings = HashingSettings {
@@ -309,6 +311,27 @@ mod tests {
         {
             assert!(matches!(hasher.verify("x", Some(stored)).await, Err(Error::Internal(_))), "{stored}");
         }
+    }
+
+    #[tokio::test]
+    async fn bcrypt_looks_at_72_bytes_and_its_successor_at_all() {
+        let hasher = Hasher::start(SETTINGS).unwrap();
+        let long = "a".repeat(100);
+        let bcrypt = bcrypt::hash(&long, 4).unwrap();
+        let Verdict::RightOutdated(renewed) = hasher.verify(&long, Some(&bcrypt)).await.unwrap() else {
+            panic!("it is right, and outdated")
+        };
+        assert_eq!(hasher.verify(&"a".repeat(99), Some(&renewed)).await.unwrap(), Verdict::Wrong);
+        assert_eq!(hasher.verify(&long, Some(&renewed)).await.unwrap(), Verdict::Right);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once() {
+        let hasher = Hasher::start(HashingSettings { memory_kib: 65_536, ..SETTINGS }).unwrap();
+        let mut asked: Vec<_> = (0..QUEUE_PER_WORKER + 2).map(|_| Box::pin(hasher.hash("x"))).collect();
+        let answered: Vec<_> = asked.iter_mut().filter_map(FutureExt::now_or_never).collect();
+        let refused = answered.iter().filter(|answer| matches!(answer, Err(Error::RateLimited { .. })));
+        assert!(refused.count() > 0, "before any of them is done");
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::json;
+use sqlx::Executor;
 use voicehive_identity::http::Certificate;
 
 use super::support::{Setup, TestApp, cluster_folder, eventually};
@@ -92,4 +93,49 @@ async fn a_connection_made_before_the_server_stops_is_answered() {
     tokio::spawn(async move { tokio::io::copy_bidirectional(&mut stream, &mut server).await });
     assert_eq!(asked.await.expect("ends").expect("answered").status(), 200);
     stopped.await.expect("the server stops");
+}
+
+#[tokio::test]
+async fn who_is_to_stop_says_that_it_is_not_ready() {
+    let app = TestApp::start().await;
+    assert_eq!(app.anonymous().get("/readyz").await.status, 200);
+    app.app.stop_taking_work();
+    let answer = app.anonymous().get("/readyz").await;
+    assert_eq!((answer.status.as_u16(), &answer.body["status"]), (503, &json!("stopping")));
+    assert!(app.admin().await.is_signed_in().await, "and serves whoever has not heard of it yet");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_ends_though_a_request_does_not() {
+    let mut setup = Setup::usual();
+    setup.server.shutdown_timeout = Duration::from_millis(300);
+    setup.pool.statement_timeout = Duration::from_mins(5);
+    let app = TestApp::start_with(setup).await;
+    let admin = app.admin().await;
+    let superuser = app.database.superuser.clone();
+    let mut held = superuser.begin().await.expect("begun");
+    held.execute("LOCK TABLE hotels IN ACCESS EXCLUSIVE MODE").await.expect("locked");
+    let waiting = tokio::spawn(async move { admin.query("{ hotels { nodes { name } } }").await });
+    let waits = "SELECT count(*) FROM pg_stat_activity
+                  WHERE datname = current_database() AND application_name = 'voicehive' AND wait_event_type = 'Lock'";
+    eventually("it waits for the lock", async || app.count(waits).await > 0).await;
+    tokio::time::timeout(Duration::from_secs(20), app.stop()).await.expect("ends without it");
+    waiting.abort();
+    held.rollback().await.expect("released");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_connections_than_there_are_places_wait_for_one() {
+    let mut setup = Setup::usual();
+    setup.server.header_timeout = Duration::from_secs(30);
+    setup.server.max_connections = 5;
+    let app = TestApp::start_with(setup).await;
+    let mut held: Vec<_> = (0..5).map(|_| TcpStream::connect(app.address).expect("connects")).collect();
+    let mut one_more = TcpStream::connect(app.address).expect("taken by the system");
+    one_more.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+    one_more.set_read_timeout(Some(Duration::from_millis(500))).expect("set");
+    assert!(one_more.read(&mut [0; 64]).is_err(), "not answered yet");
+    held.pop();
+    one_more.set_read_timeout(Some(Duration::from_secs(9))).expect("set");
+    assert!(one_more.read(&mut [0; 64]).expect("answered") > 0);
 }

@@ -117,6 +117,9 @@ async fn every_answer_protects_itself_in_browsers() {
     assert_eq!(by_proxy.headers["strict-transport-security"], "max-age=31536000");
     let tokens = client.try_sign_in("admin@voicehive-hotels.eu", "admin123").await;
     assert_eq!(tokens.headers["cache-control"], "no-store");
+    let believing_nobody = TestApp::start().await;
+    let by_nobody = believing_nobody.anonymous().with_header("x-forwarded-proto", "https").get("/livez").await;
+    assert!(!by_nobody.headers.contains_key("strict-transport-security"), "not every client is a proxy");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::support::{PASSWORD, TestApp};
+use super::support::{PASSWORD, TestApp, eventually};
 
 #[tokio::test]
 async fn a_sign_in_gives_tokens_a_session_and_the_user() {
@@ -151,15 +151,59 @@ async fn demo_accounts_only_warn_where_the_database_is_our_own() {
     assert_eq!(admin.query("{ users { totalCount } }").await.data("/users/totalCount"), 3);
 }
 
+fn argon2_hash(password: &str) -> String {
+    use argon2::PasswordHasher;
+    let params = argon2::Params::new(8192, 1, 1, None).expect("parameters");
+    let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+    argon2.hash_password_with_salt(password.as_bytes(), b"0123456789abcdef").expect("a hash").to_string()
+}
+
+#[tokio::test]
+async fn a_password_longer_than_any_can_be_is_not_hashed() {
+    let app = TestApp::start().await;
+    for (email, length, refusals) in
+        [("long@h.test", 1024, &[][..]), ("longer@h.test", 1025, &["INVALID_CREDENTIALS"][..])]
+    {
+        let password = "a".repeat(length);
+        app.user(email).create().await;
+        let hash = argon2_hash(&password);
+        app.sql(&format!("UPDATE users SET password_hash = '{hash}' WHERE email = '{email}'")).await;
+        let refused = app.anonymous().try_sign_in(email, &password).await.refusals("login");
+        let codes: Vec<_> = refused.iter().filter_map(|refusal| refusal.split(' ').next()).collect();
+        assert_eq!(codes, refusals, "{length} bytes");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_hash_never_takes_the_place_of_a_changed_password() {
+    let app = TestApp::start().await;
+    let email = "meanwhile@h.test";
+    app.user(email).create().await;
+    let (old, new) = (argon2_hash(PASSWORD), argon2_hash("another one altogether"));
+    app.sql(&format!("UPDATE users SET password_hash = '{old}' WHERE email = '{email}'")).await;
+    let mut change = app.database.superuser.begin().await.expect("begun");
+    sqlx::query("UPDATE users SET password_hash = $1 WHERE email = $2")
+        .bind(&new)
+        .bind(email)
+        .execute(&mut *change)
+        .await
+        .expect("changed");
+    let client = app.anonymous();
+    let signing_in = tokio::spawn(async move { client.try_sign_in(email, PASSWORD).await });
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND application_name = 'voicehive' AND wait_event_type = 'Lock'";
+    eventually("the old password was right, and its hash is to be renewed", async || app.count(waiting).await > 0)
+        .await;
+    change.commit().await.expect("committed");
+    signing_in.await.expect("ends");
+    let hash = app.text(&format!("SELECT password_hash FROM users WHERE email = '{email}'")).await;
+    assert_eq!(hash, Some(new));
+}
+
 #[tokio::test]
 async fn old_hashes_are_made_anew_in_the_same_sign_in() {
     let app = TestApp::start().await;
-    let cheap = {
-        use argon2::PasswordHasher;
-        let params = argon2::Params::new(8192, 1, 1, None).expect("parameters");
-        let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
-        argon2.hash_password_with_salt(PASSWORD.as_bytes(), b"0123456789abcdef").expect("a hash").to_string()
-    };
+    let cheap = argon2_hash(PASSWORD);
     for (email, hash) in [("bcrypt@h.test", bcrypt::hash(PASSWORD, 5).expect("a hash")), ("cheap@h.test", cheap)] {
         app.user(email).create().await;
         app.sql(&format!("UPDATE users SET password_hash = '{hash}' WHERE email = '{email}'")).await;

@@ -262,3 +262,24 @@ async fn the_application_role_owns_nothing_and_bypasses_nothing() {
         assert!(connection.execute(refused).await.is_err(), "{refused}");
     }
 }
+
+#[tokio::test]
+async fn what_a_transaction_was_told_is_forgotten_with_it() {
+    let app = TestApp::start().await;
+    let mut connection = connect_as(&app.database, "voicehive_app").await;
+    let told = "SELECT set_config('app.principal', 'user', true), set_config('app.all_hotels', 'true', true),
+                       set_config('app.view_users', 'true', true),
+                       set_config('app.user_id', '01900000-0000-7000-8000-000000000001', true)";
+    let mut transaction = connection.begin().await.expect("begun");
+    transaction.execute(told).await.expect("set");
+    let users: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM users").fetch_one(&mut *transaction).await.expect("counted");
+    assert!(users > 0);
+    transaction.commit().await.expect("committed");
+    // They read as empty texts now, which are no ids.
+    for table in ["users", "hotels", "roles", "user_roles", "user_hotels", "user_sessions", "audit_events"] {
+        let rows = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        let rows: i64 = sqlx::query_scalar(rows).fetch_one(&mut connection).await.expect("no error");
+        assert_eq!(rows, 0, "{table}");
+    }
+}

@@ -148,6 +148,14 @@ async fn documents_that_must_not_run_do_not() {
     let many = format!("{{ {} }}", (0..200).map(|n| format!("f{n}: nonsense ")).collect::<String>());
     let answer = admin.query(&many).await;
     assert!(answer.body["errors"].as_array().is_some_and(|errors| errors.len() <= 20));
+    for field in ["user(by: {}) { id }", "node(id: \"x\") { id }"] {
+        let many = format!("{{ {} }}", (0..20).map(|n| format!("f{n}: {field} ")).collect::<String>());
+        let more = many.replacen('{', &format!("{{ f20: {field} "), 1);
+        for document in [many, more] {
+            let answer = admin.query(&document).await;
+            assert_eq!(answer.body["errors"].as_array().map(Vec::len), Some(20), "{field}");
+        }
+    }
     assert!(admin.is_signed_in().await, "the server lives");
 }
 

@@ -20,6 +20,8 @@ fn documents_within_the_limits_pass() {
     for query in [
         "{ me { id } }",
         "query Q($n: Int) { users(first: $n) { nodes { ...U } } } fragment U on User { id roles { name } }",
+        // No more rows are answered than a page has, whatever is asked for.
+        "{ users(first: 1000000) { nodes { id } } }",
         "{ users(first: 50) { nodes { roles { name } hotels(first: 5) { nodes { name } } } } }",
         "mutation { login(input: {email: \"{[(\", password: \"\"\"[[ \\\"\"\" [[\"\"\"}) { errors { code } } }",
         "# {{{{ comment\n{ me { id } }",

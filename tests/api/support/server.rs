@@ -135,6 +135,7 @@ pub struct TestApp {
     pub clock: Clock,
     pub database: Arc<TestDatabase>,
     pub identity: Arc<Identity>,
+    pub app: Arc<App>,
     stop: CancellationToken,
     serving: JoinHandle<()>,
 }
@@ -164,8 +165,8 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(http::serve(listener, http::router(app), setup.server, stop.clone()));
-        Self { address, clock, database, identity, stop, serving }
+        let serving = tokio::spawn(http::serve(listener, http::router(app.clone()), setup.server, stop.clone()));
+        Self { address, clock, database, identity, app, stop, serving }
     }
 
     /// A client without a token.
