@@ -119,7 +119,7 @@ async fn a_stop_ends_though_a_request_does_not() {
     let waits = "SELECT count(*) FROM pg_stat_activity
                   WHERE datname = current_database() AND application_name = 'voicehive' AND wait_event_type = 'Lock'";
     eventually("it waits for the lock", async || app.count(waits).await > 0).await;
-    tokio::time::timeout(Duration::from_secs(20), app.stop()).await.expect("ends without it");
+    tokio::time::timeout(Duration::from_secs(6), app.stop()).await.expect("ends without it");
     waiting.abort();
     held.rollback().await.expect("released");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::support::TestApp;
+use super::support::{TestApp, eventually};
 
 async fn many_users(app: &TestApp, users: u32) {
     app.sql(
@@ -38,6 +38,37 @@ async fn a_page_of_users_takes_as_many_statements_as_one_user() {
         statements.push(answer.statements());
     }
     assert_eq!(statements, [3, 3, 3, 3], "users, their roles, their hotels");
+}
+
+#[tokio::test]
+async fn no_page_and_no_look_up_goes_over_all_users() {
+    let app = TestApp::start().await;
+    many_users(&app, 20_000).await;
+    let (admin, manager) = (app.admin().await, app.signed_in("manager@hotel1.com").await);
+    let rows = "SELECT (SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'users')
+                     + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'users')::bigint";
+    let before = app.count(rows).await;
+    let page = "query($first: Int, $after: String, $last: Int, $field: UserOrderField!) {
+        users(first: $first, after: $after, last: $last, orderBy: {field: $field}) { nodes { id } pageInfo { startCursor } } }";
+    for field in ["EMAIL", "CREATED_AT", "LAST_NAME", "LAST_LOGIN_AT"] {
+        let end = admin.graphql(page, json!({ "last": 20, "field": field })).await;
+        let after = end.data("/users/pageInfo/startCursor");
+        // More often than it takes PostgreSQL to settle for one plan.
+        for _ in 0..8 {
+            let answer = admin.graphql(page, json!({ "first": 10, "after": after, "field": field })).await;
+            assert_eq!(answer.data("/users/nodes").as_array().map(Vec::len), Some(10), "{field}");
+        }
+    }
+    for client in std::iter::repeat_n([&admin, &manager], 8).flatten() {
+        client.query("{ user(by: {email: \"user7777@h.test\"}) { id } }").await.data("/user");
+    }
+    app.identity.database().close().await;
+    let ours =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'voicehive'";
+    eventually("what it read is counted", async || app.count(ours).await == 0).await;
+    let read = app.count(rows).await - before;
+    println!("{read} rows were read");
+    assert!(read < 20_000, "{read} rows were read: something went over all of them");
 }
 
 #[tokio::test]

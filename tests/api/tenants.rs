@@ -283,3 +283,25 @@ async fn what_a_transaction_was_told_is_forgotten_with_it() {
         assert_eq!(rows, 0, "{table}");
     }
 }
+
+#[tokio::test]
+async fn policies_ask_once_a_statement_and_what_looks_past_them_is_pinned() {
+    let app = TestApp::start().await;
+    // What stands in a policy by itself is asked for every row, and `(SELECT ...)` once.
+    let by_row = "WITH told AS (SELECT tablename, policyname,
+                                       regexp_replace(concat(qual, ' ', with_check), 'principal_\\w+\\(\\)', '?', 'g') AS rule
+                                  FROM pg_policies)
+                  SELECT string_agg(concat(tablename, ' ', policyname), ', ') FROM told
+                   WHERE regexp_replace(rule, '\\( SELECT [^()]*(\\([^()]*\\))?[^()]*\\)', '', 'g') LIKE '%?%'";
+    assert_eq!(app.text(by_row).await, None);
+    let wrapped = "SELECT count(*) FROM pg_policies WHERE concat(qual, with_check) LIKE '%( SELECT principal_%'";
+    assert!(app.count(wrapped).await > 20);
+    let unpinned = "SELECT string_agg(proname, ', ') FROM pg_proc
+                     WHERE prosecdef AND pronamespace = 'public'::regnamespace
+                       AND NOT concat(proconfig) LIKE '%search_path=pg_catalog%'";
+    assert_eq!(app.text(unpinned).await, None);
+    assert_eq!(
+        app.text("SELECT array_to_string(reloptions, ' ') FROM pg_class WHERE relname = 'user_sessions'").await,
+        Some("fillfactor=80".to_owned())
+    );
+}
