@@ -19,7 +19,7 @@ async fn many_users(app: &TestApp, users: u32) {
     app.sql("ANALYZE").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_users_takes_as_many_statements_as_one_user() {
     let app = TestApp::start().await;
     many_users(&app, 10_000).await;
@@ -40,7 +40,7 @@ async fn a_page_of_users_takes_as_many_statements_as_one_user() {
     assert_eq!(statements, [3, 3, 3, 3], "users, their roles, their hotels");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_page_and_no_look_up_goes_over_all_users() {
     let app = TestApp::start().await;
     many_users(&app, 20_000).await;
@@ -71,7 +71,7 @@ async fn no_page_and_no_look_up_goes_over_all_users() {
     assert!(read < 20_000, "{read} rows were read: something went over all of them");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn deep_documents_take_a_statement_a_field() {
     let app = TestApp::start().await;
     many_users(&app, 500).await;
@@ -93,7 +93,7 @@ async fn deep_documents_take_a_statement_a_field() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn look_ups_side_by_side_are_one_statement() {
     let app = TestApp::start().await;
     let admin = app.admin().await;

@@ -42,6 +42,10 @@ fn hostile_documents_do_not() {
     let bomb = format!("{{ me {{ ...F0 }} }} {bomb} fragment F40 on User {{ id }}");
     let chain: String = (0..64).map(|n| format!("fragment F{n} on User {{ ...F{} }}", n + 1)).collect();
     let chain = format!("{{ me {{ ...F0 }} }} {chain} fragment F64 on User {{ id }}");
+    // 4^32 fields: as many as a counter that runs over takes for none.
+    let round: String =
+        (0..32).map(|n| format!("fragment F{n} on User {{ {} }}", format!("...F{} ", n + 1).repeat(4))).collect();
+    let round = format!("{{ me {{ ...F0 }} }} {round} fragment F32 on User {{ id }}");
     let directives = format!("{{ ... {} {{ me {{ id }} }} }}", "@include(if: true)".repeat(101));
     let rows = "{ users(first: 100) { nodes { hotels(first: 100) { nodes { id name } } } } }";
     let overflow = format!("{}id{}", "{ users(first: 100) { nodes ".repeat(6), "} }".repeat(6))
@@ -60,6 +64,7 @@ fn hostile_documents_do_not() {
         &deep,
         &bomb,
         &chain,
+        &round,
         &directives,
         rows,
         &overflow,
