@@ -69,7 +69,7 @@ pub async fn endpoint(State(app): State<Arc<App>>, Extension(about): Extension<A
     };
     let kept_token = cookie::presented(&app, request.uri(), headers);
     let token = bearer(headers).map(str::to_owned);
-    let request = match asked_by(request, &app).await {
+    let call = match asked_by(request, &app).await {
         Ok(asked) => Call { app: &app, about: &about, media_type, is_get, asked, kept_token },
         Err(refusal) => return refusal.told(&about, media_type),
     };
@@ -80,8 +80,8 @@ pub async fn endpoint(State(app): State<Arc<App>>, Extension(about): Extension<A
     // Whoever sends what does not hold is a stranger, and counted as one. Before anything is done for them.
     let allowance = app.identity.allowance(authenticated.as_ref().unwrap_or(&Principal::Anonymous), &about.client);
     let mut response = match allowance.retry_after {
-        Some(retry_after) => request.failed(&Error::RateLimited { retry_after }),
-        None => request.answer(authenticated).await,
+        Some(retry_after) => call.failed(&Error::RateLimited { retry_after }),
+        None => call.answer(authenticated).await,
     };
     response.extensions_mut().insert(Left(allowance));
     response

@@ -322,11 +322,7 @@ async fn no_list_of_a_long_trail_goes_over_all_of_it() {
             answer.data("/auditEvents/nodes");
         }
     }
-    app.identity.database().close().await;
-    eventually("the server's connections have ended", || async {
-        app.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'voicehive'").await == 0
-    })
-    .await;
+    app.close_database().await;
     let read = app.count(rows).await - before;
     println!("{read} rows were read");
     assert!(read < 60_000, "{read} rows were read: some list went over all of them");

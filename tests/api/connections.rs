@@ -116,9 +116,7 @@ async fn a_stop_ends_though_a_request_does_not() {
     let mut held = superuser.begin().await.expect("begun");
     held.execute("LOCK TABLE hotels IN ACCESS EXCLUSIVE MODE").await.expect("locked");
     let waiting = tokio::spawn(async move { admin.query("{ hotels { nodes { name } } }").await });
-    let waits = "SELECT count(*) FROM pg_stat_activity
-                  WHERE datname = current_database() AND application_name = 'voicehive' AND wait_event_type = 'Lock'";
-    eventually("it waits for the lock", async || app.count(waits).await > 0).await;
+    eventually("it waits for the lock", async || app.waits_for_a_lock().await).await;
     tokio::time::timeout(Duration::from_secs(6), app.stop()).await.expect("ends without it");
     waiting.abort();
     held.rollback().await.expect("released");

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use sqlx::{AssertSqlSafe, Executor};
 use uuid::Uuid;
 
-use super::TestApp;
+use super::{TestApp, eventually};
 
 /// The password of every user that a test makes.
 pub const PASSWORD: &str = "correct horse battery";
@@ -47,6 +47,20 @@ impl TestApp {
     /// The one text that a query finds.
     pub async fn text(&self, sql: &str) -> Option<String> {
         sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&self.database.superuser).await.expect(sql)
+    }
+
+    /// Whether a statement of the server's waits for a lock.
+    pub async fn waits_for_a_lock(&self) -> bool {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                        WHERE datname = current_database() AND application_name = 'voicehive' AND wait_event_type = 'Lock'";
+        self.count(waiting).await > 0
+    }
+
+    /// Ends the server's connections: PostgreSQL then has counted all that was read over them.
+    pub async fn close_database(&self) {
+        self.identity.database().close().await;
+        let ours = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'voicehive'";
+        eventually("the server's connections have ended", async || self.count(ours).await == 0).await;
     }
 
     pub async fn hotel(&self, id: &str, name: &str) {
