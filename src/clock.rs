@@ -46,8 +46,12 @@ pub fn after(from: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
     TimeDelta::from_std(by).ok().and_then(|by| from.checked_add_signed(by)).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-/// Whole seconds from `now` until `then`, rounded up; at least 1, because it is an answer to "when again?".
+/// Whole seconds from `now` until `then`, as [`whole_seconds`].
 pub fn seconds_until(then: DateTime<Utc>, now: DateTime<Utc>) -> u64 {
-    let micros = (then - now).num_microseconds().unwrap_or(i64::MAX).max(1);
-    u64::try_from(micros).map_or(1, |micros| micros.div_ceil(1_000_000))
+    whole_seconds((then - now).to_std().unwrap_or_default())
+}
+
+/// The answer to "when again?" in seconds: rounded up, since who comes back too early is refused once more, and at least 1.
+pub fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }

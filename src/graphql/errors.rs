@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_graphql::{ErrorExtensions, Response, ServerError, Value};
 
 use super::guard::{Exceeded, Refused};
+use crate::clock::whole_seconds;
 use crate::identity;
 use crate::telemetry::metrics;
 
@@ -50,13 +51,11 @@ impl From<&identity::Error> for GraphqlError {
             Error::Forbidden(_) => (code::FORBIDDEN, None, None),
             Error::PasswordChangeRequired => (code::PASSWORD_CHANGE_REQUIRED, None, None),
             Error::BadInput { argument, .. } => (code::BAD_USER_INPUT, Some(argument.clone()), None),
-            Error::RateLimited { retry_after } => (
-                code::RATE_LIMITED,
-                None,
-                Some(retry_after.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX)),
-            ),
+            Error::RateLimited { retry_after } => (code::RATE_LIMITED, None, Some(whole_seconds(*retry_after))),
             Error::Unavailable(cause) => {
-                tracing::warn!(cause = cause.as_ref().map(tracing::field::display), "request_unavailable");
+                if let Some(cause) = cause {
+                    tracing::warn!(%cause, "request_unavailable");
+                }
                 (code::UNAVAILABLE, None, Some(1))
             }
             Error::Internal(cause) => {

@@ -22,6 +22,8 @@ mod role;
 mod scalars;
 mod session;
 mod sign_in;
+#[cfg(test)]
+mod tests;
 mod user;
 mod viewer;
 

@@ -14,14 +14,14 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::media_type::{JSON, RESPONSE_JSON, acceptable, content_type, prefers_page};
 use super::request::{About, BodyError, Left, Statements, bearer, read_body};
 use super::{App, cookie, explorer};
-use crate::graphql::documents::Asked;
+use crate::graphql::documents::{Asked, Known};
+use crate::graphql::guard::Refused;
 use crate::graphql::{Keeper, Kept, code, error_response, execute, failed, refused};
 use crate::identity::{Error, Principal};
 
-const RESPONSE_JSON: &str = "application/graphql-response+json";
-const JSON: &str = "application/json";
 /// Bytes of a URL's query string: longer ones are not safe on the way through other servers either.
 const MAX_URL_QUERY: usize = 16 * 1024;
 
@@ -69,22 +69,44 @@ pub async fn endpoint(State(app): State<Arc<App>>, Extension(about): Extension<A
     };
     let kept_token = cookie::presented(&app, request.uri(), headers);
     let token = bearer(headers).map(str::to_owned);
-    let call = match asked_by(request, &app).await {
-        Ok(asked) => Call { app: &app, about: &about, media_type, is_get, asked, kept_token },
+    let asked = match asked_by(request, &app).await {
+        Ok(asked) => asked,
         Err(refusal) => return refusal.told(&about, media_type),
     };
-    let authenticated = app.identity.authenticate(token.as_deref()).await;
+    let mut authenticated = app.identity.authenticate(token.as_deref()).await;
     if let Ok(Principal::User(user)) = &authenticated {
         tracing::Span::current().record("user_id", tracing::field::display(user.access.user_id));
     }
-    // Whoever sends what does not hold is a stranger, and counted as one. Before anything is done for them.
+    let known = find(&app, &about, &asked);
+    if known.as_ref().is_ok_and(|known| known.signs_in(&asked)) {
+        // Signing in again must work whatever token the client still sends along.
+        authenticated = Ok(Principal::Anonymous);
+    }
+    // Whoever sends what does not hold is a stranger, and counted as one. Before anything is run for them.
     let allowance = app.identity.allowance(authenticated.as_ref().unwrap_or(&Principal::Anonymous), &about.client);
-    let mut response = match allowance.retry_after {
-        Some(retry_after) => call.failed(&Error::RateLimited { retry_after }),
-        None => call.answer(authenticated).await,
+    let call = Call { app: &app, about: &about, media_type, is_get, asked, kept_token };
+    let mut response = match (allowance.retry_after, known) {
+        (Some(retry_after), _) => call.failed(&Error::RateLimited { retry_after }),
+        (None, Err(NotFound::Throttled(error))) => call.failed(&error),
+        (None, Err(NotFound::Refused(reasons))) => call.refused(reasons),
+        (None, Ok(known)) => call.answer(&known, authenticated).await,
     };
     response.extensions_mut().insert(Left(allowance));
     response
+}
+
+/// Why there is no document to run.
+enum NotFound {
+    Throttled(Error),
+    Refused(Vec<Refused>),
+}
+
+/// The document that was asked for. A new one takes time to look at, and whoever sends it need not have signed in.
+fn find(app: &App, about: &About, asked: &Asked) -> Result<Arc<Known>, NotFound> {
+    if !app.documents.is_known(asked) {
+        app.identity.allow_new_document(&about.client).map_err(NotFound::Throttled)?;
+    }
+    app.documents.find(asked).map_err(NotFound::Refused)
 }
 
 /// What was asked for, and how it is to be answered.
@@ -103,22 +125,19 @@ impl Call<'_> {
         respond(self.about, self.media_type, status_of(&answer), answer)
     }
 
-    async fn answer(mut self, authenticated: Result<Principal, Error>) -> Response {
+    fn refused(&self, reasons: Vec<Refused>) -> Response {
+        respond(self.about, self.media_type, StatusCode::BAD_REQUEST, refused(reasons))
+    }
+
+    async fn answer(mut self, known: &Known, authenticated: Result<Principal, Error>) -> Response {
         let Self { app, about, media_type, .. } = self;
-        if !app.documents.is_known(&self.asked)
-            && let Err(error) = app.identity.allow_new_document(&about.client)
-        {
-            return self.failed(&error);
-        }
-        let ready = match app.documents.ready(std::mem::take(&mut self.asked)) {
+        let ready = match app.documents.ready(known, std::mem::take(&mut self.asked)) {
             Ok(ready) => ready,
-            Err(reasons) => return respond(about, media_type, StatusCode::BAD_REQUEST, refused(reasons)),
+            Err(reasons) => return self.refused(reasons),
         };
         if self.is_get && ready.guarded.is_mutation {
             return not_by_this_method("mutations go by POST", "POST").told(about, media_type);
         }
-        // Signing in again must work whatever token the client still sends along.
-        let authenticated = if ready.guarded.signs_in { Ok(Principal::Anonymous) } else { authenticated };
         let principal = match authenticated {
             Ok(principal) => principal,
             Err(error) => return self.failed(&error),
@@ -213,61 +232,8 @@ fn was_run(answer: &Answer) -> bool {
     answer.data != async_graphql::Value::Null || answer.errors.iter().any(|error| !error.path.is_empty())
 }
 
-fn content_type(media_type: &str) -> HeaderValue {
-    HeaderValue::from_static(if media_type == JSON {
-        "application/json; charset=utf-8"
-    } else {
-        "application/graphql-response+json; charset=utf-8"
-    })
-}
-
-/// The best media type that the client accepts; the newer one where it leaves the choice to us.
-fn acceptable(headers: &HeaderMap) -> Option<&'static str> {
-    if !headers.contains_key(header::ACCEPT) {
-        return Some(RESPONSE_JSON);
-    }
-    let ranges = ranges(headers);
-    let candidates = [RESPONSE_JSON, JSON].map(|media_type| (media_type, quality(&ranges, media_type)));
-    let best = candidates.into_iter().reduce(|best, next| if next.1 > best.1 { next } else { best })?;
-    (best.1 > 0.0).then_some(best.0)
-}
-
-fn ranges(headers: &HeaderMap) -> Vec<(&str, f32)> {
-    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accept.flat_map(|value| value.split(',')).map(range).collect()
-}
-
-/// How much a type is wanted: the most specific range that covers it decides.
-fn quality(ranges: &[(&str, f32)], media_type: &str) -> f32 {
-    let covering = [media_type, "application/*", "*/*"];
-    let found =
-        covering.iter().find_map(|covering| ranges.iter().find(|(range, _)| range.eq_ignore_ascii_case(covering)));
-    found.map_or(0.0, |(_, quality)| *quality)
-}
-
-/// A media range and its quality, of one part of an Accept header.
-fn range(part: &str) -> (&str, f32) {
-    let mut parameters = part.split(';').map(str::trim);
-    let range = parameters.next().unwrap_or_default();
-    let quality = parameters
-        .filter_map(|parameter| parameter.split_once('='))
-        .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
-        .and_then(|(_, value)| value.trim().parse().ok())
-        .filter(|quality| (0.0..=1.0).contains(quality))
-        .unwrap_or(1.0);
-    (range, quality)
-}
-
 fn is_get(method: &Method) -> bool {
     method == Method::GET || method == Method::HEAD
-}
-
-/// Whether a page is asked for by name, and no less than an answer would be.
-fn prefers_page(headers: &HeaderMap) -> bool {
-    let ranges = ranges(headers);
-    let page =
-        ranges.iter().find(|(range, _)| range.eq_ignore_ascii_case("text/html")).map_or(0.0, |(_, quality)| *quality);
-    page > 0.0 && [RESPONSE_JSON, JSON].iter().all(|media_type| quality(&ranges, media_type) <= page)
 }
 
 fn asks_to_run(request: &Request) -> bool {

@@ -42,7 +42,7 @@ pub async fn healthz(State(app): State<Arc<App>>) -> Response {
     answer(reached, body)
 }
 
-/// Whether the database is there: asked once for all who wait to know, however many they are.
+/// Whether the database is there, and when it was found out: asked once for all who wait to know, however many they are.
 #[derive(Default)]
 pub struct Heartbeat(Mutex<Option<(Instant, bool)>>);
 
@@ -50,15 +50,15 @@ impl Heartbeat {
     async fn is_there(&self, database: &Database) -> bool {
         let came = Instant::now();
         let mut last = self.0.lock().await;
-        if let Some((_, there)) = last.filter(|(asked, _)| *asked >= came) {
+        // So nobody waits for longer than one question takes.
+        if let Some((_, there)) = last.filter(|(found, _)| *found >= came) {
             return there;
         }
-        let asked = Instant::now();
         let reached = database.ping().await;
         if let Err(error) = &reached {
             tracing::warn!(%error, "database_health_check_failed");
         }
-        *last = Some((asked, reached.is_ok()));
+        *last = Some((Instant::now(), reached.is_ok()));
         reached.is_ok()
     }
 }

@@ -10,6 +10,7 @@ mod explorer;
 mod graphql;
 mod headers;
 mod health;
+mod media_type;
 mod request;
 mod rest;
 mod server;
@@ -124,12 +125,16 @@ pub fn router(app: Arc<App>) -> Router {
     if app.metrics.is_some() && !app.options.private_metrics {
         router = router.route("/metrics", get(health::metrics));
     }
-    router = router.fallback(request::not_found);
-    router = router.layer(axum::middleware::from_fn_with_state(app.clone(), admission::admit));
+    surround(app, router.fallback(request::not_found))
+}
+
+/// Puts around routes what every request passes.
+pub fn surround(app: Arc<App>, routes: Router<Arc<App>>) -> Router {
+    let mut whole = routes.layer(axum::middleware::from_fn_with_state(app.clone(), admission::admit));
     if let Some(cors) = headers::cors(&app.options.cors_origins) {
-        router = router.layer(cors);
+        whole = whole.layer(cors);
     }
-    router
+    whole
         .layer(axum::middleware::map_response(headers::protect))
         .layer(axum::middleware::from_fn_with_state(app.clone(), request::run_to_the_end))
         .with_state(app)

@@ -1,7 +1,7 @@
 //! What every request passes: its id, its client, its own task, its line in the log and its part in the metrics.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Json;
 use axum::body::Body;
@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::App;
 use super::client::{client_of, is_encrypted};
 use super::headers::STRICT_TRANSPORT;
+use crate::clock::whole_seconds;
 use crate::identity::{Allowance, Client};
 use crate::telemetry::metrics;
 
@@ -102,11 +103,6 @@ fn tell_left(response: &mut Response, allowance: &Allowance) {
             response.headers_mut().insert(name, value);
         }
     }
-}
-
-/// Rounded up: who comes back too early is refused once more.
-pub fn whole_seconds(wait: Duration) -> u64 {
-    wait.as_secs() + u64::from(wait.subsec_nanos() > 0).max(u64::from(wait.is_zero()))
 }
 
 /// Why a body was not read.

@@ -13,8 +13,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::request::{About, BodyError, Left, Statements, bearer, read_body, session_id, whole_seconds};
+use super::request::{About, BodyError, Left, Statements, bearer, read_body, session_id};
 use super::{App, cookie};
+use crate::clock::whole_seconds;
 use crate::identity::{Caller, Error, Failure, Principal, RefusalCode, SignIn, SignOut, SignedIn, UserPrincipal};
 use crate::store::users::HotelScope;
 
@@ -243,7 +244,9 @@ pub fn failed(failure: &Failure) -> Response {
             response
         }
         Failure::Error(Error::Unavailable(cause)) => {
-            tracing::warn!(cause = cause.as_ref().map(tracing::field::display), "request_unavailable");
+            if let Some(cause) = cause {
+                tracing::warn!(%cause, "request_unavailable");
+            }
             let mut response = with_detail(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable");
             retry_after(&mut response, Some(std::time::Duration::from_secs(1)));
             response

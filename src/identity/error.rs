@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::clock::whole_seconds;
 use crate::store;
 
 /// The result of a read.
@@ -21,7 +22,7 @@ pub enum Error {
     Forbidden(&'static str),
     #[error("`{argument}`: {problem}")]
     BadInput { argument: String, problem: String },
-    #[error("too many attempts; try again in {} seconds", retry_after.as_secs())]
+    #[error("too many attempts; try again in {} seconds", whole_seconds(*retry_after))]
     RateLimited { retry_after: Duration },
     #[error("the service cannot answer at the moment; try again in a few seconds")]
     Unavailable(#[source] Option<store::Error>),
@@ -90,7 +91,7 @@ impl Refusal {
     pub fn locked(retry_after: Duration) -> Self {
         Self {
             code: RefusalCode::AccountLocked,
-            message: format!("Too many failed sign-ins. Try again in {} seconds.", retry_after.as_secs()),
+            message: format!("Too many failed sign-ins. Try again in {} seconds.", whole_seconds(retry_after)),
             field: None,
             retry_after: Some(retry_after),
         }

@@ -334,6 +334,45 @@ mod tests {
         assert!(refused.count() > 0, "before any of them is done");
     }
 
+    fn worker(settings: HashingSettings) -> (SyncSender<Job>, Worker) {
+        let (jobs, queue) = sync_channel(QUEUE_PER_WORKER);
+        let params = Params::new(settings.memory_kib, settings.iterations, settings.parallelism, Some(HASH_BYTES));
+        (jobs, Worker { queue: Arc::new(Mutex::new(queue)), params: params.unwrap(), memory: Vec::new() })
+    }
+
+    #[test]
+    fn a_worker_keeps_the_memory_of_one_hash_whatever_it_hashes() {
+        let (_jobs, mut worker) = worker(HashingSettings { iterations: 1, ..SETTINGS });
+        let (_others, mut greedy) = self::worker(HashingSettings { memory_kib: 32_768, iterations: 1, ..SETTINGS });
+        let large = greedy.hash("x").unwrap();
+        let blocks = worker.params.block_count();
+        for _ in 0..2 {
+            let hash = worker.hash("x").unwrap();
+            assert_eq!((worker.memory.len(), worker.memory.capacity()), (blocks, blocks), "kept for the next");
+            let kept = worker.memory.as_ptr();
+            assert_eq!(worker.verify("x", &hash).unwrap(), Verdict::Right);
+            assert_eq!(worker.memory.as_ptr(), kept, "and used by it");
+            assert!(matches!(worker.verify("x", &large).unwrap(), Verdict::RightOutdated(_)));
+            assert_eq!(
+                (worker.memory.len(), worker.memory.capacity()),
+                (blocks, blocks),
+                "and what took more is given back"
+            );
+        }
+    }
+
+    #[test]
+    fn a_hash_that_nobody_waits_for_is_not_made() {
+        let (jobs, mut worker) = worker(SETTINGS);
+        for work in [Work::Hash, Work::Verify("$2b$12$short".to_owned())] {
+            let (reply, _) = oneshot::channel();
+            jobs.send(Job { password: "x".to_owned().into(), work, asked_at: Instant::now(), reply }).unwrap();
+        }
+        drop(jobs);
+        worker.run();
+        assert!(worker.memory.is_empty(), "it never hashed");
+    }
+
     #[tokio::test]
     async fn who_waits_too_long_is_told_to_come_back() {
         let hasher = Hasher::start(HashingSettings { queue_timeout: Duration::ZERO, ..SETTINGS }).unwrap();

@@ -19,6 +19,8 @@ use super::{Database, Error, Result};
 
 /// How much longer a transaction may take to begin than to get its connection.
 const GRACE: Duration = Duration::from_millis(500);
+/// How long a connection may take to give up its transaction: one that does not answer must not be kept.
+const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How many SQL statements a request has run, its sign-in check and what opens and ends transactions left out.
 #[derive(Clone, Debug, Default)]
@@ -200,7 +202,8 @@ impl Drop for Transaction {
             return;
         };
         let rollback = async move {
-            if connection.execute("ROLLBACK").await.is_err() {
+            let ended = tokio::time::timeout(ROLLBACK_TIMEOUT, connection.execute("ROLLBACK")).await;
+            if !matches!(ended, Ok(Ok(_))) {
                 connection.discard();
             }
         };

@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::Executor;
 
-use super::support::{Client, Setup, TestApp, eventually};
+use super::support::{Setup, TestApp, eventually};
 
 /// Somebody signs in and asks who they are, again and again, beside an attack, and is always answered.
 async fn served_beside(app: &TestApp, attack: impl Future<Output = ()>) {
@@ -325,117 +325,4 @@ async fn who_hangs_up_leaves_no_transaction_and_a_time_out_ends_the_statement() 
     eventually("statements end in PostgreSQL, too, and so do transactions", async || app.count(ours).await == 0).await;
     held.rollback().await.expect("released");
     assert_eq!(admin.query("{ hotels { nodes { name } } }").await.status, 200);
-}
-
-fn told(answer: &super::support::Answer) -> (String, String) {
-    let text = |name: &str| answer.headers.get(name).map(|value| value.to_str().expect("text").to_owned());
-    (text("ratelimit").unwrap_or_default(), text("ratelimit-policy").unwrap_or_default())
-}
-
-#[tokio::test]
-async fn a_caller_who_asks_too_often_is_told_when_to_come_back() {
-    let mut setup = Setup::usual();
-    let number = |number| std::num::NonZeroU32::new(number).expect("some");
-    setup.settings.throttle.requests_per_minute = number(6);
-    setup.settings.throttle.request_burst = number(4);
-    setup.settings.throttle.refreshes_per_minute = number(2);
-    setup.settings.throttle.new_documents_per_minute = number(2);
-    setup.options.trusted_proxies = vec!["127.0.0.1/32".parse().expect("a network")];
-    let app = TestApp::start_with(setup).await;
-    let from = |address: &str| app.anonymous().with_header("x-forwarded-for", address);
-    let admin = from("192.0.2.1").sign_in("admin@voicehive-hotels.eu", "admin123").await;
-    for left in [3, 2, 1, 0] {
-        let answer = admin.query("{ me { id } }").await;
-        assert_eq!(answer.status, 200);
-        assert_eq!(told(&answer), (format!("\"requests\";r={left};t=0"), "\"requests\";q=6;w=60".to_owned()));
-    }
-    let refused = admin.query("{ me { id } }").await;
-    assert_eq!((refused.status.as_u16(), refused.code()), (429, "RATE_LIMITED"), "{}", refused.body);
-    let wait: u64 = refused.headers["retry-after"].to_str().expect("text").parse().expect("a number");
-    assert!((1..=10).contains(&wait), "six a minute are one in ten seconds: {wait}");
-    assert!(told(&refused).0.starts_with("\"requests\";r=0;t="), "{:?}", told(&refused));
-    let refused = admin.get("/auth/me").await;
-    assert_eq!((refused.status.as_u16(), refused.headers.contains_key("retry-after")), (429, true));
-    assert_eq!(refused.body["detail"], "Too many attempts");
-
-    // Nobody else is: another user, another address, and everyone behind it on their own.
-    let manager = from("192.0.2.1").sign_in("manager@hotel1.com", "manager123").await;
-    assert!(manager.is_signed_in().await);
-    for _ in 0..4 {
-        assert_eq!(from("192.0.2.2").query("{ viewer { __typename } }").await.status, 200);
-    }
-    assert_eq!(from("192.0.2.2").query("{ viewer { __typename } }").await.status, 429);
-    assert_eq!(from("192.0.2.3").query("{ viewer { __typename } }").await.status, 200);
-    // An IPv6 network is one client.
-    for last in 1..=4 {
-        assert_eq!(from(&format!("2001:db8::{last}")).query("{ viewer { __typename } }").await.status, 200);
-    }
-    assert_eq!(from("2001:db8::5").query("{ viewer { __typename } }").await.status, 429);
-
-    let one_more = from("192.0.2.10");
-    assert_eq!(one_more.query("{ viewer { __typename } } # seen before").await.status, 200);
-    assert_eq!(one_more.query("{ viewer { __typename } } # for the first time").await.status, 200);
-    assert_eq!(one_more.query("{ viewer { __typename } } # and one more").await.status, 429);
-    assert_eq!(one_more.query("{ viewer { __typename } } # seen before").await.status, 200);
-    for status in [401, 401, 429] {
-        let answer = from("192.0.2.9").post("/auth/refresh", json!({ "refresh_token": "x" })).await;
-        assert_eq!(answer.status, status, "{}", answer.body);
-    }
-}
-
-#[tokio::test]
-async fn documents_can_be_asked_for_by_their_hash() {
-    let app = TestApp::start().await;
-    let admin = app.admin().await;
-    let document = "query Me { me { email } }";
-    let hash = super::support::sha256(document);
-    let by_hash = |hash: &str| json!({ "extensions": { "persistedQuery": { "version": 1, "sha256Hash": hash } } });
-    let unknown = admin.post("/graphql", by_hash(&hash)).await;
-    assert_eq!(unknown.code(), "PERSISTED_QUERY_NOT_FOUND");
-    assert_eq!(unknown.body["errors"][0]["message"], "PersistedQueryNotFound");
-    let mut both = by_hash(&hash);
-    both["query"] = Value::from(document);
-    assert_eq!(admin.post("/graphql", both.clone()).await.data("/me/email"), "admin@voicehive-hotels.eu");
-    assert_eq!(admin.post("/graphql", by_hash(&hash)).await.data("/me/email"), "admin@voicehive-hotels.eu");
-    let get = format!(
-        "/graphql?extensions={}",
-        "%7B%22persistedQuery%22%3A%7B%22version%22%3A1%2C%22sha256Hash%22%3A%22HASH%22%7D%7D".replace("HASH", &hash)
-    );
-    assert_eq!(admin.get(&get).await.data("/me/email"), "admin@voicehive-hotels.eu");
-    both["query"] = Value::from("{ me { id } }");
-    assert_eq!(admin.post("/graphql", both).await.code(), "BAD_USER_INPUT", "another document than its hash");
-    assert_eq!(admin.post("/graphql", by_hash("abc")).await.code(), "BAD_USER_INPUT");
-}
-
-#[tokio::test]
-async fn where_only_trusted_documents_are_run_nothing_else_is() {
-    use voicehive_identity::graphql::documents::Trusted;
-    let (trusted, other) = ("query Me { me { email } }", "{ me { id } }");
-    let file = super::support::cluster_folder().join("trusted.json");
-    for manifest in [
-        json!({ super::support::sha256(trusted): trusted }),
-        json!({ "format": "apollo-persisted-query-manifest", "version": 1,
-                "operations": [{ "id": super::support::sha256(trusted), "name": "Me", "type": "query", "body": trusted }] }),
-    ] {
-        std::fs::write(&file, manifest.to_string()).expect("written");
-        let mut setup = Setup::usual();
-        setup.options.trusted = Trusted::read(&file, true).expect("a manifest");
-        let app = TestApp::start_with(setup).await;
-        let token = {
-            let body = json!({ "email": "admin@voicehive-hotels.eu", "password": "admin123" });
-            app.anonymous().post("/auth/login", body).await.body["access_token"].as_str().expect("a token").to_owned()
-        };
-        let admin: Client = app.anonymous().with_token(&token);
-        assert_eq!(admin.query(trusted).await.data("/me/email"), "admin@voicehive-hotels.eu");
-        let hash = super::support::sha256(trusted);
-        let by_hash = json!({ "extensions": { "persistedQuery": { "sha256Hash": hash } } });
-        assert_eq!(admin.post("/graphql", by_hash).await.data("/me/email"), "admin@voicehive-hotels.eu");
-        let refused = admin.query(other).await;
-        assert_eq!(refused.code(), "BAD_USER_INPUT");
-        assert!(refused.body.to_string().contains("only the documents that its operators have listed"));
-    }
-    std::fs::write(&file, json!({ super::support::sha256(other): trusted }).to_string()).expect("written");
-    assert!(Trusted::read(&file, true).is_err_and(|error| error.to_string().contains("another SHA-256")));
-    std::fs::write(&file, "[1]").expect("written");
-    assert!(Trusted::read(&file, true).is_err_and(|error| error.to_string().contains("is no manifest")));
 }

@@ -1,6 +1,6 @@
 //! Connections: which go on, which are ended, and what one that is ended was told.
 
-use std::io::{Read, Write};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::json;
 use sqlx::Executor;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use voicehive_identity::http::Certificate;
 
 use super::support::{Setup, TestApp, cluster_folder, eventually};
@@ -37,6 +38,40 @@ async fn a_quiet_connection_goes_on_and_one_with_half_a_head_does_not() {
     assert_eq!((&half).read(&mut [0; 64]).expect("closed in time"), 0);
     // Longer ago than a head may take.
     assert!(ask(&quiet) > 0, "as long as nothing has begun there is time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_head_does_not_cut_the_answer_before_it() {
+    let mut setup = Setup::usual();
+    setup.server.header_timeout = Duration::from_millis(300);
+    (setup.options.limits.cost, setup.options.limits.root_fields) = (u64::MAX, 1000);
+    let app = TestApp::start_with(setup).await;
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(16 * 1024).expect("set");
+    let mut stream = socket.connect(app.address).await.expect("connects");
+    // More than the system keeps for a client that does not take it.
+    let schema: String = (0..100)
+        .map(|n| format!("a{n}: __schema {{ types {{ name description fields {{ name description }} }} }} "))
+        .collect();
+    let query = json!({ "query": format!("{{ {schema} }}") }).to_string();
+    let head = "POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length";
+    let half = "GET /livez HTTP/1.1\r\nho";
+    stream.write_all(format!("{head}: {}\r\n\r\n{query}", query.len()).as_bytes()).await.expect("sent");
+    let mut answer = Vec::new();
+    let mut length = None;
+    while length.is_none_or(|length| answer.len() < length) {
+        assert!(stream.read_buf(&mut answer).await.expect("goes on") > 0, "cut after {} bytes", answer.len());
+        if length.is_none() && answer.len() > 4096 {
+            let text = String::from_utf8_lossy(&answer);
+            let head = text.split_once("\r\n\r\n").expect("a head").0;
+            let field = head.split_once("content-length: ").expect("a length").1;
+            let body: usize = field.split_once("\r\n").map_or(field, |(length, _)| length).parse().expect("a number");
+            length = Some(head.len() + 4 + body);
+            stream.write_all(half.as_bytes()).await.expect("sent");
+            // For longer than a head may take.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,10 @@
 //! What the server leaves in the database when clients hang up, and several servers that start at once.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
+use sqlx::Executor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use voicehive_identity::clock::Clock;
@@ -53,6 +54,31 @@ async fn a_client_that_hangs_up_leaves_no_transaction_open_and_no_sign_in_half_d
     let anonymous = app.anonymous().query("{ me { id } users { totalCount } }").await;
     assert_eq!(anonymous.code(), "UNAUTHENTICATED");
     assert_eq!(admin.query("{ users { totalCount } }").await.data("/users/totalCount"), 4);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_anothers_migrations_holds_up_no_index_of_theirs() {
+    let database = TestDatabase::create().await;
+    let mut other = database.superuser.acquire().await.expect("a connection");
+    // The lock that migrating servers share.
+    other.execute("SELECT pg_advisory_lock(x'766f696365686976'::bigint)").await.expect("taken");
+    let store = Database::new(database.options.clone(), Setup::usual().pool);
+    let asks = "SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = current_database() AND application_name = 'voicehive migrations' AND query LIKE '%advisory_lock%'";
+    let work = async {
+        eventually("it asks for the lock", async || {
+            sqlx::query_scalar::<_, i64>(asks).fetch_one(&database.superuser).await.expect("counted") > 0
+        })
+        .await;
+        let index = other.execute("CREATE INDEX CONCURRENTLY made_beside ON hotels (name)");
+        tokio::time::timeout(Duration::from_secs(30), index).await.expect("in time").expect("made");
+        other.execute("SELECT pg_advisory_unlock_all()").await.expect("given back");
+        Instant::now()
+    };
+    let wait = async { (migrations::run(&store, Wanted::default()).await.expect("up to date"), Instant::now()) };
+    let (given_back, (applied, ended)) = tokio::join!(work, wait);
+    assert!(ended > given_back);
+    assert_eq!(applied.now, 0);
 }
 
 #[tokio::test]

@@ -158,6 +158,20 @@ async fn an_idle_transaction_is_ended_and_an_old_connection_replaced_as_configur
 }
 
 #[tokio::test]
+async fn a_request_waits_for_a_connection_no_longer_than_requests_do() {
+    let mut setup = Setup::usual();
+    (setup.pool.size, setup.pool.overflow) = (1, 0);
+    setup.pool.timeout = Duration::from_mins(1);
+    setup.pool.request_timeout = Duration::from_millis(300);
+    let app = TestApp::start_with(setup).await;
+    let admin = app.admin().await;
+    let held = app.identity.database().background().await.expect("the only one");
+    let answer = tokio::time::timeout(Duration::from_secs(30), admin.query("{ me { id } }")).await;
+    assert_eq!(answer.expect("long before background work gives up").code(), "UNAVAILABLE");
+    drop(held);
+}
+
+#[tokio::test]
 async fn who_gets_no_connection_is_told_after_the_time_that_is_configured() {
     let mut setup = Setup::usual();
     (setup.pool.size, setup.pool.overflow) = (1, 1);

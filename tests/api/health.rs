@@ -97,6 +97,28 @@ async fn while_the_database_is_away_requests_are_told_so_and_then_it_goes_on() {
 }
 
 #[tokio::test]
+async fn connections_that_fall_silent_are_given_up() {
+    let database = std::sync::Arc::new(TestDatabase::create().await);
+    let proxy = Proxy::before(&database.options).await;
+    let mut setup = Setup::usual();
+    setup.connect = Some(proxy.options(&database.options));
+    setup.pool.request_timeout = Duration::from_millis(500);
+    let app = TestApp::start_on(database, setup).await;
+    let admin = app.admin().await;
+    let rush = async || {
+        let requests = (0..10).map(|_| admin.query("{ users { totalCount } }"));
+        futures_util::future::join_all(requests).await.iter().map(|answer| answer.status.as_u16()).collect::<Vec<_>>()
+    };
+    assert_eq!(rush().await, [200; 10]);
+    proxy.freeze();
+    for _ in 0..2 {
+        assert_eq!(rush().await, [503; 10], "all of the pool's connections are tried");
+    }
+    proxy.restore();
+    eventually("as many as before are served", async || rush().await == [200; 10]).await;
+}
+
+#[tokio::test]
 async fn a_restart_of_the_database_costs_no_later_request() {
     let app = TestApp::start().await;
     let admin = app.admin().await;
@@ -112,6 +134,7 @@ async fn a_restart_of_the_database_costs_no_later_request() {
         app.count(&format!("SELECT count(pg_terminate_backend(pid)) {cut_off}")).await;
         // A signal takes a moment; a request that comes in between is cut off, too, and told so.
         eventually("cut off", async || app.count(&format!("SELECT count(*) {cut_off}")).await == 0).await;
+        assert_eq!(admin.get("/readyz").await.status, 200, "nobody is told of connections that are left over");
         for _ in 0..5 {
             assert_eq!(admin.query("{ users { totalCount } }").await.data("/users/totalCount"), 3);
         }

@@ -1,8 +1,10 @@
 //! The number of SQL statements of a document depends on its depth, never on its rows.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
-use super::support::TestApp;
+use super::support::{Proxy, Setup, TestApp, TestDatabase};
 
 async fn many_users(app: &TestApp, users: u32) {
     app.sql(
@@ -108,4 +110,35 @@ async fn look_ups_side_by_side_are_one_statement() {
     assert_eq!(answer.statements(), 2, "the users, and their roles");
     assert_eq!(app.anonymous().query("{ me { id } }").await.statements(), 0);
     assert_eq!(admin.query("{ __typename }").await.statements(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_takes_no_trip_but_for_its_statements_its_beginning_and_its_end() {
+    let database = Arc::new(TestDatabase::create().await);
+    let proxy = Proxy::before(&database.options).await;
+    let mut setup = Setup::usual();
+    setup.connect = Some(proxy.options(&database.options));
+    // One connection, so that each statement has been prepared on it before.
+    (setup.pool.size, setup.pool.overflow) = (1, 0);
+    let app = TestApp::start_on(database, setup).await;
+    let admin = app.admin().await;
+    for query in [
+        "{ me { id } }",
+        "{ users(first: 3) { nodes { email } } }",
+        "{ roles { nodes { name } } hotels { nodes { name } } }",
+    ] {
+        let statements = admin.query(query).await.statements();
+        // Who has the only connection has waited for all that was to be done on it.
+        let counted = async || {
+            let held = app.identity.database().background().await.expect("there");
+            let trips = proxy.trips();
+            held.commit().await.expect("committed");
+            trips
+        };
+        let before = counted().await;
+        assert_eq!(admin.query(query).await.statements(), statements);
+        // BEGIN, ROLLBACK, and a look at each connection that comes back; neither of the latter keeps the answer waiting.
+        let (of_sign_in_check, of_reads, of_counting) = (1 + 3, statements + 3, 3);
+        assert_eq!(counted().await - before, of_sign_in_check + of_reads + of_counting, "{query}");
+    }
 }

@@ -1,7 +1,13 @@
 //! GraphQL over HTTP: methods, media types, bodies, and what is refused before it is run.
 
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use axum::routing::any;
+use http_body_util::BodyExt;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 use super::support::{Answer, Client, Setup, TestApp};
 
@@ -201,4 +207,26 @@ async fn a_browser_gets_the_explorer_and_nothing_from_elsewhere() {
     let without = TestApp::start_with(setup).await.anonymous();
     let page = without.send(without.http.get(without.url("/graphql")).header(ACCEPT, "text/html")).await;
     assert_eq!(page.status, 406);
+}
+
+#[tokio::test]
+async fn a_panic_is_an_answer_like_others() {
+    let app = TestApp::start().await;
+    async fn panics() -> &'static str {
+        panic!("a defect, with something in it that nobody may read")
+    }
+    let routes = Router::new().route("/graphql", any(panics)).route("/auth/me", any(panics));
+    let whole = voicehive_identity::http::surround(app.app.clone(), routes);
+    let ask = async |path: &str| {
+        let request = Request::post(path).header("x-request-id", "mine").body(Body::empty()).expect("a request");
+        let answer = whole.clone().oneshot(request).await.expect("answered");
+        assert_eq!((answer.status().as_u16(), answer.headers()["x-request-id"].as_bytes()), (500, &b"mine"[..]));
+        let body = answer.into_body().collect().await.expect("whole").to_bytes();
+        serde_json::from_slice::<Value>(&body).expect("JSON")
+    };
+    let answer = ask("/graphql").await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "INTERNAL");
+    assert!(answer.get("data").is_none() && !answer.to_string().contains("nobody may read"), "{answer}");
+    assert_eq!(ask("/auth/me").await, json!({ "detail": "Internal server error" }));
+    assert_eq!(app.anonymous().query("{ __typename }").await.status, 200);
 }

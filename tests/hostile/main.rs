@@ -145,7 +145,7 @@ fn hostile(numbers: &mut Numbers) -> String {
 fn took(documents: &Documents, query: String) -> (bool, Duration) {
     let asked = Asked { query: Some(query), hash: None, operation_name: None, variables: serde_json::Map::new() };
     let began = Instant::now();
-    let accepted = documents.ready(asked).is_ok();
+    let accepted = documents.find(&asked).and_then(|known| documents.ready(&known, asked)).is_ok();
     (accepted, began.elapsed())
 }
 

@@ -142,6 +142,13 @@ impl Trusted {
     }
 }
 
+impl Known {
+    /// Whether what was asked for of it is nothing but mutations that need no token.
+    pub fn signs_in(&self, asked: &Asked) -> bool {
+        guard::signs_in(&self.document, asked.operation_name.as_deref())
+    }
+}
+
 impl Documents {
     /// `sdl` is the schema that documents are for.
     pub fn new(sdl: &str, limits: Limits, trusted: Trusted) -> Result<Self, SchemaError> {
@@ -160,19 +167,20 @@ impl Documents {
         hash.is_some_and(|hash| self.known.peek(&hash).is_some())
     }
 
-    /// What was asked for, ready to be run; or every reason why it is not.
-    pub fn ready(&self, asked: Asked) -> Result<Ready, Vec<Refused>> {
-        let known = self.find(asked.query.as_deref(), asked.hash.as_deref())?;
+    /// The operation that was asked for, ready to be run; or every reason why it is not.
+    pub fn ready(&self, known: &Known, asked: Asked) -> Result<Ready, Vec<Refused>> {
         // The operation alone: the executing library expands the fragments of every operation that it is given.
         let mut document =
             guard::only(&known.document, asked.operation_name.as_deref()).map_err(|refused| vec![refused])?;
-        let variables = self.coerced(&known, asked.operation_name.as_deref(), asked.variables)?;
+        let variables = self.coerced(known, asked.operation_name.as_deref(), asked.variables)?;
         let guarded = guard::guard(&document, &variables, self.limits).map_err(|refused| vec![refused])?;
         absent::leave_out(&mut document, &variables);
         Ok(Ready { document, variables, guarded })
     }
 
-    fn find(&self, query: Option<&str>, hash: Option<&str>) -> Result<Arc<Known>, Vec<Refused>> {
+    /// The document that was asked for, looked at where it is new; or every reason why it cannot be run.
+    pub fn find(&self, asked: &Asked) -> Result<Arc<Known>, Vec<Refused>> {
+        let (query, hash) = (asked.query.as_deref(), asked.hash.as_deref());
         let one = |refused: Refused| Err(vec![refused]);
         let given = match hash.map(read_hash) {
             Some(None) => return one(bad_input("a document's hash is its SHA-256 in 64 hexadecimal digits")),

@@ -41,8 +41,6 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct Guarded {
     pub is_mutation: bool,
-    /// Nothing but mutations that need no token: one that is sent along is not looked at.
-    pub signs_in: bool,
 }
 
 /// Why a document is not run.
@@ -143,8 +141,15 @@ pub fn guard(document: &ExecutableDocument, variables: &Variables, limits: Limit
         let message = format!("one request may hold one of these mutations, once: {}", AUTHENTICATION.join(", "));
         return Err(bad_input(message));
     }
-    let signs_in = is_mutation && !roots.is_empty() && roots.iter().all(|name| SIGN_IN.contains(name));
-    Ok(Guarded { is_mutation, signs_in })
+    Ok(Guarded { is_mutation })
+}
+
+/// Whether the operation is nothing but mutations that need no token.
+pub(super) fn signs_in(document: &ExecutableDocument, name: Option<&str>) -> bool {
+    let Ok(operation) = chosen(&document.operations, name) else { return false };
+    let roots = Measure::of_fields_alone(document).root_fields(operation, MAX_MUTATIONS);
+    operation.ty == OperationType::Mutation
+        && roots.is_ok_and(|roots| !roots.is_empty() && roots.iter().all(|name| SIGN_IN.contains(name)))
 }
 
 fn holds_nul(value: &ConstValue) -> bool {

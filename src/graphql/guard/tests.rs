@@ -74,6 +74,16 @@ fn hostile_documents_do_not() {
 }
 
 #[test]
+fn rows_within_rows_are_more_than_a_counter_holds() {
+    let limits = Limits { depth: 100, ..LIMITS };
+    // 100^12 is more than 2^64.
+    let deep = format!("{}{{ id }}{}", "{ users(first: 100) { nodes ".repeat(12), "} }".repeat(12));
+    let document = parse(&deep, limits).unwrap();
+    let refused = guard(&document, &Variables::default(), limits).unwrap_err();
+    assert_eq!(refused.exceeded.unwrap().asked, u64::MAX);
+}
+
+#[test]
 fn what_cannot_be_right_is_bad_input() {
     for query in [
         "",
@@ -131,7 +141,7 @@ fn users_named_in_a_bulk_mutation_count_too() {
 
 #[test]
 fn sign_ins_are_recognised() {
-    let signs_in = |query| guarded(query, None, &Variables::default()).unwrap().signs_in;
+    let signs_in = |query| signs_in(&parse(query, LIMITS).unwrap(), None);
     assert!(signs_in("mutation { login(input: {}) { retryAfter } }"));
     assert!(signs_in("mutation { r: refresh(input: {}) { errors { code } } }"));
     assert!(!signs_in("mutation { logout { revokedSessions } }"));

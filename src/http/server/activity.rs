@@ -23,11 +23,13 @@ pub(super) struct Activity {
 }
 
 struct State {
-    /// Requests that are being answered.
+    /// Requests whose answers are being made.
     requests: u64,
-    /// When the last one was, or a portion of an answer was taken.
+    /// Answers that are being taken.
+    answers: u64,
+    /// When the last request or answer was over, or a portion of one was taken.
     last: Instant,
-    /// Since when a request's head has been on its way.
+    /// Since when a request's head has been on its way; it is not waited for while an answer is taken.
     head_since: Option<Instant>,
     /// No request has come yet.
     is_new: bool,
@@ -35,14 +37,24 @@ struct State {
     is_http2: bool,
 }
 
-/// A request that is being answered.
+/// A request whose answer is being made.
 pub(super) struct Busy(Arc<Activity>);
+
+/// An answer that is being taken.
+pub(super) struct Answering(Arc<Activity>);
 
 impl Activity {
     pub fn begin() -> Arc<Self> {
         let now = Instant::now();
         Arc::new(Self {
-            state: Mutex::new(State { requests: 0, last: now, head_since: Some(now), is_new: true, is_http2: false }),
+            state: Mutex::new(State {
+                requests: 0,
+                answers: 0,
+                last: now,
+                head_since: Some(now),
+                is_new: true,
+                is_http2: false,
+            }),
         })
     }
 
@@ -60,11 +72,6 @@ impl Activity {
         Busy(self.clone())
     }
 
-    /// A portion of an answer was taken.
-    pub fn progress(&self) {
-        self.with(|state| state.last = Instant::now());
-    }
-
     pub fn is_new(&self) -> bool {
         self.with(|state| state.is_new)
     }
@@ -79,8 +86,16 @@ impl Activity {
     fn has_tried(&self, patience: Patience) -> bool {
         self.with(|state| {
             let slow = state.head_since.is_some_and(|since| since.elapsed() >= patience.head);
-            state.requests == 0 && (slow || state.last.elapsed() >= patience.idle)
+            state.requests == 0 && (slow && state.answers == 0 || state.last.elapsed() >= patience.idle)
         })
+    }
+}
+
+impl Busy {
+    /// The answer is made, and now goes to the client.
+    pub fn answered(self) -> Answering {
+        self.0.with(|state| state.answers += 1);
+        Answering(self.0.clone())
     }
 }
 
@@ -89,6 +104,24 @@ impl Drop for Busy {
         self.0.with(|state| {
             state.requests -= 1;
             state.last = Instant::now();
+        });
+    }
+}
+
+impl Answering {
+    /// A portion was taken.
+    pub fn progress(&self) {
+        self.0.with(|state| state.last = Instant::now());
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.with(|state| {
+            state.answers -= 1;
+            state.last = Instant::now();
+            // The next head may have begun meanwhile.
+            state.head_since = state.head_since.map(|_| state.last);
         });
     }
 }

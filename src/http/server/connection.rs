@@ -93,8 +93,11 @@ impl Connections {
             _ = connection.as_mut() => return,
             () = over.as_mut() => {
                 connection.as_mut().graceful_shutdown();
-                let _ = tokio::time::timeout(FAREWELL_TIMEOUT, connection).await;
-                return;
+                if tokio::time::timeout(FAREWELL_TIMEOUT, connection.as_mut()).await.is_ok() {
+                    return;
+                }
+                // A request may have been on its way: it is answered.
+                over.set(activity.is_over(patience));
             }
             () = is_to_stop(&self.stop, &activity) => connection.as_mut().graceful_shutdown(),
         }
@@ -125,10 +128,10 @@ async fn answer(
         request.extensions_mut().insert(Encrypted);
     }
     let response = router.oneshot(request).await?;
-    drop(busy);
+    let answering = busy.answered();
     Ok(response.map(|body| {
         Body::new(body.map_frame(move |portion| {
-            activity.progress();
+            answering.progress();
             portion
         }))
     }))

@@ -1,16 +1,31 @@
-//! A proxy between the server and PostgreSQL that a test can cut and restore.
+//! A proxy between the server and PostgreSQL that a test can cut, freeze and restore.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::postgres::PgConnectOptions;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 
 /// Passes connections on to a PostgreSQL socket while it is whole.
 pub struct Proxy {
     address: SocketAddr,
-    whole: watch::Sender<bool>,
+    state: watch::Sender<State>,
+    trips: Arc<AtomicU64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Whole,
+    /// Connections break, and none is taken.
+    Cut,
+    /// Nothing comes through any more on what is connected, and nobody is told.
+    Frozen,
 }
 
 impl Proxy {
@@ -19,15 +34,17 @@ impl Proxy {
         let socket: PathBuf = socket.join(format!(".s.PGSQL.{}", options.get_port()));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let (whole, state) = watch::channel(true);
+        let (sender, state) = watch::channel(State::Whole);
+        let trips = Arc::<AtomicU64>::default();
+        let counted = trips.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                if *state.borrow() {
-                    tokio::spawn(pass(client, socket.clone(), state.clone()));
+                if *state.borrow() == State::Whole {
+                    tokio::spawn(pass(client, socket.clone(), state.clone(), counted.clone()));
                 }
             }
         });
-        Self { address, whole }
+        Self { address, state: sender, trips }
     }
 
     /// The same database, through the proxy.
@@ -42,18 +59,58 @@ impl Proxy {
 
     /// Breaks every connection, and takes no new ones.
     pub fn cut(&self) {
-        self.whole.send_replace(false);
+        self.state.send_replace(State::Cut);
+    }
+
+    /// What is connected stays so and is silent for good; no new connection is taken.
+    pub fn freeze(&self) {
+        self.state.send_replace(State::Frozen);
+    }
+
+    /// How often a client has waited for the database's answer.
+    pub fn trips(&self) -> u64 {
+        self.trips.load(Ordering::Relaxed)
     }
 
     pub fn restore(&self) {
-        self.whole.send_replace(true);
+        self.state.send_replace(State::Whole);
     }
 }
 
-async fn pass(mut client: TcpStream, socket: PathBuf, mut state: watch::Receiver<bool>) {
-    let Ok(mut server) = UnixStream::connect(socket).await else { return };
-    tokio::select! {
-        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
-        _ = state.wait_for(|whole| !whole) => {}
+async fn pass(client: TcpStream, socket: PathBuf, mut state: watch::Receiver<State>, trips: Arc<AtomicU64>) {
+    let Ok(server) = UnixStream::connect(socket).await else { return };
+    let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+        (client.into_split(), server.into_split());
+    let frozen = tokio::select! {
+        _ = count_trips(&mut from_client, &mut to_server, &trips) => false,
+        _ = tokio::io::copy(&mut from_server, &mut to_client) => false,
+        state = state.wait_for(|state| *state != State::Whole) => state.is_ok_and(|state| *state == State::Frozen),
+    };
+    if frozen {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Passes messages on; those that PostgreSQL answers before anything else are counted (Query and Sync).
+async fn count_trips(
+    client: &mut OwnedReadHalf,
+    server: &mut OwnedWriteHalf,
+    trips: &AtomicU64,
+) -> std::io::Result<()> {
+    // The first message has no type.
+    let mut kind = None;
+    loop {
+        let length = client.read_u32().await?;
+        let mut message = kind.map_or_else(Vec::new, |kind| vec![kind]);
+        message.extend(length.to_be_bytes());
+        let whole = message.len() - 4 + usize::try_from(length).expect("fits");
+        message.resize(whole, 0);
+        let read = whole + 4 - usize::try_from(length).expect("fits");
+        client.read_exact(&mut message[read..]).await?;
+        server.write_all(&message).await?;
+        if matches!(kind, Some(b'Q' | b'S')) {
+            trips.fetch_add(1, Ordering::Relaxed);
+        }
+        kind = Some(client.read_u8().await?);
     }
 }

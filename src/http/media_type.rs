@@ -1,0 +1,59 @@
+//! The media types of GraphQL's answers, and which of them a client accepts (RFC 9110, section 12.5.1).
+
+use axum::http::{HeaderMap, HeaderValue, header};
+
+pub const RESPONSE_JSON: &str = "application/graphql-response+json";
+pub const JSON: &str = "application/json";
+
+pub fn content_type(media_type: &str) -> HeaderValue {
+    HeaderValue::from_static(if media_type == JSON {
+        "application/json; charset=utf-8"
+    } else {
+        "application/graphql-response+json; charset=utf-8"
+    })
+}
+
+/// The best media type that the client accepts; the newer one where it leaves the choice to us.
+pub fn acceptable(headers: &HeaderMap) -> Option<&'static str> {
+    if !headers.contains_key(header::ACCEPT) {
+        return Some(RESPONSE_JSON);
+    }
+    let ranges = ranges(headers);
+    let candidates = [RESPONSE_JSON, JSON].map(|media_type| (media_type, quality(&ranges, media_type)));
+    let best = candidates.into_iter().reduce(|best, next| if next.1 > best.1 { next } else { best })?;
+    (best.1 > 0.0).then_some(best.0)
+}
+
+/// Whether a page is asked for by name, and no less than an answer would be.
+pub fn prefers_page(headers: &HeaderMap) -> bool {
+    let ranges = ranges(headers);
+    let page =
+        ranges.iter().find(|(range, _)| range.eq_ignore_ascii_case("text/html")).map_or(0.0, |(_, quality)| *quality);
+    page > 0.0 && [RESPONSE_JSON, JSON].iter().all(|media_type| quality(&ranges, media_type) <= page)
+}
+
+fn ranges(headers: &HeaderMap) -> Vec<(&str, f32)> {
+    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accept.flat_map(|value| value.split(',')).map(range).collect()
+}
+
+/// How much a type is wanted: the most specific range that covers it decides.
+fn quality(ranges: &[(&str, f32)], media_type: &str) -> f32 {
+    let covering = [media_type, "application/*", "*/*"];
+    let found =
+        covering.iter().find_map(|covering| ranges.iter().find(|(range, _)| range.eq_ignore_ascii_case(covering)));
+    found.map_or(0.0, |(_, quality)| *quality)
+}
+
+/// A media range and its quality, of one part of an Accept header.
+fn range(part: &str) -> (&str, f32) {
+    let mut parameters = part.split(';').map(str::trim);
+    let range = parameters.next().unwrap_or_default();
+    let quality = parameters
+        .filter_map(|parameter| parameter.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
+        .and_then(|(_, value)| value.trim().parse().ok())
+        .filter(|quality| (0.0..=1.0).contains(quality))
+        .unwrap_or(1.0);
+    (range, quality)
+}
