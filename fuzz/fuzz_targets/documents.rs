@@ -16,5 +16,9 @@ static DOCUMENTS: LazyLock<Documents> = LazyLock::new(|| {
 fuzz_target!(|input: (String, String, Option<String>)| {
     let (query, variables, operation_name) = input;
     let variables = serde_json::from_str(&variables).unwrap_or_default();
-    let _ = DOCUMENTS.ready(Asked { query: Some(query), hash: None, operation_name, variables });
+    let asked = Asked { query: Some(query), hash: None, operation_name, variables };
+    if let Ok(known) = DOCUMENTS.find(&asked) {
+        known.signs_in(&asked);
+        let _ = DOCUMENTS.ready(&known, asked);
+    }
 });
