@@ -63,8 +63,11 @@ async fn inputs_that_carry_secrets_are_known_to_the_library_as_such() {
                         "mutation {{ {mutation}({argument}: {{ {field}: \"hunter2\" }}) {{ __typename }} }}"
                     ))
                     .await;
-                let logged = log.0.lock().unwrap().clone();
-                assert!(logged.contains("<secret>") && !logged.contains("hunter2"), "{logged}");
+                let logged = std::mem::take(&mut *log.0.lock().unwrap());
+                assert!(
+                    logged.contains(field.as_str()) && logged.contains("<secret>") && !logged.contains("hunter2"),
+                    "{logged}"
+                );
                 found.push(format!("{mutation}.{field}"));
             }
         }

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use super::media_type::{JSON, RESPONSE_JSON, acceptable, content_type, prefers_page};
 use super::request::{About, BodyError, Left, Statements, bearer, read_body};
 use super::{App, cookie, explorer};
-use crate::graphql::documents::{Asked, Known};
+use crate::graphql::documents::Asked;
 use crate::graphql::guard::Refused;
 use crate::graphql::{Keeper, Kept, code, error_response, execute, failed, refused};
 use crate::identity::{Error, Principal};
@@ -77,36 +77,20 @@ pub async fn endpoint(State(app): State<Arc<App>>, Extension(about): Extension<A
     if let Ok(Principal::User(user)) = &authenticated {
         tracing::Span::current().record("user_id", tracing::field::display(user.access.user_id));
     }
-    let known = find(&app, &about, &asked);
-    if known.as_ref().is_ok_and(|known| known.signs_in(&asked)) {
-        // Signing in again must work whatever token the client still sends along.
+    // Signing in again must work whatever token the client still sends along, and is a stranger's request. What has not
+    // been looked at before is looked at for whoever may ask once more.
+    if app.documents.known(&asked).is_some_and(|known| known.signs_in(&asked)) {
         authenticated = Ok(Principal::Anonymous);
     }
-    // Whoever sends what does not hold is a stranger, and counted as one. Before anything is run for them.
+    // Whoever sends what does not hold is a stranger, and counted as one. Before anything is done for them.
     let allowance = app.identity.allowance(authenticated.as_ref().unwrap_or(&Principal::Anonymous), &about.client);
     let call = Call { app: &app, about: &about, media_type, is_get, asked, kept_token };
-    let mut response = match (allowance.retry_after, known) {
-        (Some(retry_after), _) => call.failed(&Error::RateLimited { retry_after }),
-        (None, Err(NotFound::Throttled(error))) => call.failed(&error),
-        (None, Err(NotFound::Refused(reasons))) => call.refused(reasons),
-        (None, Ok(known)) => call.answer(&known, authenticated).await,
+    let mut response = match allowance.retry_after {
+        Some(retry_after) => call.failed(&Error::RateLimited { retry_after }),
+        None => call.answer(authenticated).await,
     };
     response.extensions_mut().insert(Left(allowance));
     response
-}
-
-/// Why there is no document to run.
-enum NotFound {
-    Throttled(Error),
-    Refused(Vec<Refused>),
-}
-
-/// The document that was asked for. A new one takes time to look at, and whoever sends it need not have signed in.
-fn find(app: &App, about: &About, asked: &Asked) -> Result<Arc<Known>, NotFound> {
-    if !app.documents.is_known(asked) {
-        app.identity.allow_new_document(&about.client).map_err(NotFound::Throttled)?;
-    }
-    app.documents.find(asked).map_err(NotFound::Refused)
 }
 
 /// What was asked for, and how it is to be answered.
@@ -129,9 +113,22 @@ impl Call<'_> {
         respond(self.about, self.media_type, StatusCode::BAD_REQUEST, refused(reasons))
     }
 
-    async fn answer(mut self, known: &Known, authenticated: Result<Principal, Error>) -> Response {
+    async fn answer(mut self, mut authenticated: Result<Principal, Error>) -> Response {
         let Self { app, about, media_type, .. } = self;
-        let ready = match app.documents.ready(known, std::mem::take(&mut self.asked)) {
+        // A new document takes time to look at, and whoever sends it need not have signed in.
+        if app.documents.known(&self.asked).is_none()
+            && let Err(error) = app.identity.allow_new_document(&about.client)
+        {
+            return self.failed(&error);
+        }
+        let known = match app.documents.find(&self.asked) {
+            Ok(known) => known,
+            Err(reasons) => return self.refused(reasons),
+        };
+        if known.signs_in(&self.asked) {
+            authenticated = Ok(Principal::Anonymous);
+        }
+        let ready = match app.documents.ready(&known, std::mem::take(&mut self.asked)) {
             Ok(ready) => ready,
             Err(reasons) => return self.refused(reasons),
         };

@@ -18,11 +18,16 @@ use crate::telemetry::metrics;
 /// How long nobody may have needed more than the connections to keep before the others are closed.
 const CALM: Duration = Duration::from_secs(2);
 
+/// How much longer than a statement may run a connection may take to give an answer.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// The pool's connections, of which `kept` stay open when a rush is over.
 #[derive(Clone)]
 pub(super) struct Leases {
     pool: PgPool,
     kept: u32,
+    /// How long a connection that is left behind may take to end what it was doing.
+    patience: Duration,
     /// Whoever has a connection or waits for one: the pool counts connections that are still being opened, too, and must
     /// not look too large while it grows.
     asking: Arc<AtomicU32>,
@@ -53,10 +58,12 @@ impl Drop for Counted {
 }
 
 impl Leases {
-    pub(super) fn new(pool: PgPool, kept: u32) -> Self {
+    /// `longest` is how long PostgreSQL lets a statement run.
+    pub(super) fn new(pool: PgPool, kept: u32, longest: Duration) -> Self {
         Self {
             pool,
             kept,
+            patience: longest + GRACE,
             asking: Arc::default(),
             holding: Arc::default(),
             began: Instant::now(),
@@ -75,7 +82,7 @@ impl Leases {
             Ok(Ok(connection)) => {
                 metrics::database_pool_waited(began.elapsed());
                 let holding = Counted::among(&self.holding);
-                Ok(Lease { connection, asking, _holding: holding, leases: self.clone() })
+                Ok(Lease { connection, is_discarded: false, asking, _holding: holding, leases: self.clone() })
             }
             Ok(Err(sqlx::Error::PoolTimedOut)) | Err(_) => Err(self.why_none()),
             Ok(Err(error)) => Err(error),
@@ -104,14 +111,21 @@ impl Leases {
 /// One connection, until it is dropped.
 pub(super) struct Lease {
     connection: PoolConnection<Postgres>,
+    is_discarded: bool,
     asking: Counted,
     _holding: Counted,
     leases: Leases,
 }
 
 impl Lease {
+    /// How long an answer is waited for by those who have nothing else to do.
+    pub(super) fn patience(&self) -> Duration {
+        self.leases.patience
+    }
+
     /// It is broken, or nobody knows what state it is in.
     pub(super) fn discard(mut self) {
+        self.is_discarded = true;
         self.connection.close_on_drop();
     }
 }
@@ -136,6 +150,11 @@ impl Drop for Lease {
         let spare = self.leases.pool.size().saturating_sub(self.asking.others());
         if spare > self.leases.kept && self.leases.is_calm() {
             self.connection.close_on_drop();
+        } else if !self.is_discarded
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            // The pool asks whether it lives, and would wait for ever.
+            runtime.spawn(tokio::time::timeout(self.leases.patience, self.connection.return_to_pool()));
         }
     }
 }

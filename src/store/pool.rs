@@ -1,4 +1,4 @@
-//! The connection pool and how it is tuned: what a request waits at most, when a connection is tested, how long it lives.
+//! The connection pool and how it is tuned: what a request waits at most, how long a connection lives.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -83,7 +83,7 @@ impl Database {
                 Box::pin(async { Ok(()) })
             })
             .connect_lazy_with(options);
-        let leases = Leases::new(pool.clone(), settings.size);
+        let leases = Leases::new(pool.clone(), settings.size, settings.statement_timeout);
         Self { pool, leases, settings, owner, walls: Walls::Both }
     }
 

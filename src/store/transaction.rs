@@ -19,8 +19,6 @@ use super::{Database, Error, Result};
 
 /// How much longer a transaction may take to begin than to get its connection.
 const GRACE: Duration = Duration::from_millis(500);
-/// How long a connection may take to give up its transaction: one that does not answer must not be kept.
-const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How many SQL statements a request has run, its sign-in check and what opens and ends transactions left out.
 #[derive(Clone, Debug, Default)]
@@ -131,8 +129,10 @@ impl Transaction {
                 match transaction.raw().execute(AssertSqlSafe(begin.clone())).await {
                     Ok(_) => return Ok(transaction),
                     // Left over from before a restart of the database: take the next one.
-                    Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) => transaction.discard(),
-                    Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code.starts_with("57P")) => {
+                    Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_)) => transaction.discard(),
+                    Err(sqlx::Error::Database(error))
+                        if error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08")) =>
+                    {
                         transaction.discard();
                     }
                     Err(error) => return Err(Error::from(error)),
@@ -202,7 +202,9 @@ impl Drop for Transaction {
             return;
         };
         let rollback = async move {
-            let ended = tokio::time::timeout(ROLLBACK_TIMEOUT, connection.execute("ROLLBACK")).await;
+            // The statement that was running comes first. A connection that answers nothing after that must not be kept.
+            let patience = connection.patience();
+            let ended = tokio::time::timeout(patience, connection.execute("ROLLBACK")).await;
             if !matches!(ended, Ok(Ok(_))) {
                 connection.discard();
             }

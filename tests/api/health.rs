@@ -103,6 +103,7 @@ async fn connections_that_fall_silent_are_given_up() {
     let mut setup = Setup::usual();
     setup.connect = Some(proxy.options(&database.options));
     setup.pool.request_timeout = Duration::from_millis(500);
+    setup.pool.statement_timeout = Duration::from_secs(1);
     let app = TestApp::start_on(database, setup).await;
     let admin = app.admin().await;
     let rush = async || {
@@ -112,8 +113,13 @@ async fn connections_that_fall_silent_are_given_up() {
     assert_eq!(rush().await, [200; 10]);
     proxy.freeze();
     for _ in 0..2 {
-        assert_eq!(rush().await, [503; 10], "all of the pool's connections are tried");
+        assert_eq!(rush().await, [503; 10]);
     }
+    proxy.restore();
+    eventually("as many as before are served", async || rush().await == [200; 10]).await;
+    // And on their way back to the pool.
+    proxy.freeze_at_rest();
+    assert!(rush().await.contains(&503), "what was read for the sign-in check does not come back");
     proxy.restore();
     eventually("as many as before are served", async || rush().await == [200; 10]).await;
 }

@@ -158,13 +158,13 @@ impl Documents {
         Ok(Self { schema, limits, known, trusted: trusted.manifest, only_trusted: trusted.only })
     }
 
-    /// Whether what was asked for has been looked at before.
-    pub fn is_known(&self, asked: &Asked) -> bool {
+    /// What was asked for, if it has been looked at before.
+    pub fn known(&self, asked: &Asked) -> Option<Arc<Known>> {
         let hash = match &asked.query {
             Some(query) => Some(hash_of(query)),
             None => asked.hash.as_deref().and_then(read_hash),
         };
-        hash.is_some_and(|hash| self.known.peek(&hash).is_some())
+        hash.and_then(|hash| self.known.peek(&hash))
     }
 
     /// The operation that was asked for, ready to be run; or every reason why it is not.

@@ -26,6 +26,8 @@ enum State {
     Cut,
     /// Nothing comes through any more on what is connected, and nobody is told.
     Frozen,
+    /// The same for a connection whose transaction has ended, when it is asked whether it lives.
+    FreezingAtRest,
 }
 
 impl Proxy {
@@ -67,6 +69,11 @@ impl Proxy {
         self.state.send_replace(State::Frozen);
     }
 
+    /// Connections fall silent as soon as they are given back.
+    pub fn freeze_at_rest(&self) {
+        self.state.send_replace(State::FreezingAtRest);
+    }
+
     /// How often a client has waited for the database's answer.
     pub fn trips(&self) -> u64 {
         self.trips.load(Ordering::Relaxed)
@@ -81,10 +88,11 @@ async fn pass(client: TcpStream, socket: PathBuf, mut state: watch::Receiver<Sta
     let Ok(server) = UnixStream::connect(socket).await else { return };
     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
         (client.into_split(), server.into_split());
+    let at_rest = state.clone();
     let frozen = tokio::select! {
-        _ = count_trips(&mut from_client, &mut to_server, &trips) => false,
+        _ = count_trips(&mut from_client, &mut to_server, &trips, &at_rest) => false,
         _ = tokio::io::copy(&mut from_server, &mut to_client) => false,
-        state = state.wait_for(|state| *state != State::Whole) => state.is_ok_and(|state| *state == State::Frozen),
+        state = state.wait_for(|state| matches!(state, State::Cut | State::Frozen)) => state.is_ok_and(|state| *state == State::Frozen),
     };
     if frozen {
         std::future::pending::<()>().await;
@@ -96,6 +104,7 @@ async fn count_trips(
     client: &mut OwnedReadHalf,
     server: &mut OwnedWriteHalf,
     trips: &AtomicU64,
+    state: &watch::Receiver<State>,
 ) -> std::io::Result<()> {
     // The first message has no type.
     let mut kind = None;
@@ -111,6 +120,10 @@ async fn count_trips(
         if matches!(kind, Some(b'Q' | b'S')) {
             trips.fetch_add(1, Ordering::Relaxed);
         }
-        kind = Some(client.read_u8().await?);
+        let next = client.read_u8().await?;
+        if (kind, next) == (Some(b'Q'), b'S') && *state.borrow() == State::FreezingAtRest {
+            std::future::pending::<()>().await;
+        }
+        kind = Some(next);
     }
 }
