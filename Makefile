@@ -11,6 +11,7 @@ test: check
 	@scripts/install-prometheus >/dev/null
 	@scripts/install-other-postgresql 14 >/dev/null
 	@scripts/install-other-postgresql 18 >/dev/null
+	@scripts/install-node
 	cargo test --locked
 	@scripts/wait-for-tests-to-end
 	scripts/prepare-queries --check

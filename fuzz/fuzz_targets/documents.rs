@@ -10,7 +10,7 @@ use voicehive_identity::graphql::sdl;
 
 static DOCUMENTS: LazyLock<Documents> = LazyLock::new(|| {
     let limits = Limits { tokens: 5_000, directives: 100, aliases: 500, root_fields: 50, depth: 15, cost: 100_000 };
-    Documents::new(&sdl(), limits, Trusted::default()).expect("the schema is valid")
+    Documents::new(&sdl(false), limits, Trusted::default()).expect("the schema is valid")
 });
 
 fuzz_target!(|input: (String, String, Option<String>)| {

@@ -54,7 +54,7 @@ enum Command {
     #[command(subcommand)]
     Audit(Audit),
     /// Print the GraphQL schema.
-    Schema,
+    Schema(schema::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -89,7 +89,7 @@ enum Audit {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command.unwrap_or(Command::Serve) {
-        Command::Schema => schema::print(),
+        Command::Schema(arguments) => schema::print(&arguments),
         Command::Health => with_runtime(|config| async move { health::check(&config) }),
         Command::Serve => with_runtime(|config| async { serve::run(config).await }),
         Command::Import(Import::MockUsers { file, dry_run, json }) => {

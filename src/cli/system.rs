@@ -11,6 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, Environment, JwtAlgorithm, Secret, SslMode};
+use crate::graphql::SchemaOptions;
 use crate::graphql::documents::Trusted;
 use crate::graphql::guard::Limits;
 use crate::http::{Certificate, Options, ServerSettings};
@@ -147,6 +148,7 @@ pub fn identity(config: &Config, database: Database) -> anyhow::Result<Arc<Ident
         throttle: ThrottleSettings {
             requests_per_minute: at_least_one(config.limits.requests_per_minute),
             request_burst: at_least_one(config.limits.request_burst),
+            requests_per_api_key: at_least_one(config.limits.requests_per_api_key),
             refreshes_per_minute: at_least_one(config.limits.refreshes_per_minute),
             new_documents_per_minute: at_least_one(config.limits.new_documents_per_minute),
         },
@@ -227,6 +229,7 @@ pub fn http_options(config: &Config) -> anyhow::Result<Options> {
         max_requests: config.http.max_requests,
         max_requests_per_address: config.http.max_requests_per_address,
         refresh_cookie: config.http.refresh_cookie,
+        public_url: config.http.public_url.clone(),
         cors_origins: config.http.cors_origins.clone(),
         limits: Limits {
             tokens: graphql.max_tokens,
@@ -237,7 +240,7 @@ pub fn http_options(config: &Config) -> anyhow::Result<Options> {
             cost: graphql.max_complexity,
         },
         trusted,
-        introspection: config.graphql.introspection,
+        schema: SchemaOptions { introspection: graphql.introspection, federation: graphql.federation },
         explorer: config.graphql.explorer,
         private_metrics: config.http.metrics_listen.is_some(),
         show_statements: config.environment == Environment::Development,

@@ -100,6 +100,7 @@ impl Default for LimitsConfig {
             sign_ins_per_address: 300,
             requests_per_minute: 6000,
             request_burst: 1000,
+            requests_per_api_key: 60_000,
             refreshes_per_minute: 600,
             new_documents_per_minute: 600,
             body_bytes: 1024 * 1024,
@@ -111,6 +112,7 @@ impl Default for GraphqlConfig {
     fn default() -> Self {
         Self {
             introspection: true,
+            federation: false,
             explorer: true,
             max_depth: 15,
             max_complexity: 100_000,
@@ -138,6 +140,7 @@ impl Default for HttpConfig {
             tls_certificate: None,
             tls_key: None,
             refresh_cookie: false,
+            public_url: None,
             cors_origins: Vec::new(),
             max_connections: 4096,
             shutdown_timeout: Duration::from_secs(30),

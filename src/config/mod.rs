@@ -23,7 +23,8 @@ pub use self::error::Error;
 use self::tree::Node;
 pub use self::values::Secret;
 use self::values::{
-    duration, duration_or_none, listen_address, listen_address_or_none, networks, origins, whole, whole_or_none,
+    duration, duration_or_none, listen_address, listen_address_or_none, networks, origin_or_none, origins, whole,
+    whole_or_none,
 };
 
 /// The file that is read when `VOICEHIVE_CONFIG` names none.
@@ -237,6 +238,9 @@ pub struct LimitsConfig {
     /// How many of them may come at once. Default 1000.
     #[serde(deserialize_with = "whole::<1, 1_000_000, _, _>")]
     pub request_burst: u32,
+    /// Requests a minute of one API key, on one server; so many may come at once. Default 60000.
+    #[serde(deserialize_with = "whole::<1, 10_000_000, _, _>")]
+    pub requests_per_api_key: u32,
     /// Refreshes a minute from one address, on one server. Default 600.
     #[serde(deserialize_with = "whole::<1, 10_000_000, _, _>")]
     pub refreshes_per_minute: u32,
@@ -254,6 +258,8 @@ pub struct LimitsConfig {
 pub struct GraphqlConfig {
     /// Whether clients can ask for the schema. Default true.
     pub introspection: bool,
+    /// Whether the schema is a subgraph of Apollo Federation 2. Default false.
+    pub federation: bool,
     /// Whether a browser gets the explorer. Default true.
     pub explorer: bool,
     /// How deep a document may nest. Default 15.
@@ -314,6 +320,9 @@ pub struct HttpConfig {
     pub tls_key: Option<PathBuf>,
     /// Whether browsers keep refresh tokens in a cookie, so that no answer holds one. Default false.
     pub refresh_cookie: bool,
+    /// Where clients find this server, such as `https://id.example.com`. Default: none, as each request says.
+    #[serde(deserialize_with = "origin_or_none")]
+    pub public_url: Option<String>,
     /// Origins of other sites whose pages may use the API, such as `https://admin.example.com`. Default: none.
     #[serde(deserialize_with = "origins")]
     pub cors_origins: Vec<String>,

@@ -161,16 +161,27 @@ pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec
 /// What browsers send as `Origin`: a scheme and a host, perhaps a port, and nothing after it.
 pub(super) fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let items = Vec::<String>::deserialize(deserializer)?;
-    let is_origin = |item: &str| {
-        let host = item.strip_prefix("https://").or_else(|| item.strip_prefix("http://"));
-        host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '@', '?', '#', ',']) && host.is_ascii())
-    };
     match items.iter().find(|item| !is_origin(item)) {
         Some(wrong) => Err(D::Error::custom(format!(
             "origins such as https://admin.example.com, without a path; {wrong:?} is none"
         ))),
         None => Ok(items),
     }
+}
+
+/// One such origin, where something stands.
+pub(super) fn origin_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match Option::<String>::deserialize(deserializer)? {
+        Some(text) if !is_origin(&text) => {
+            Err(D::Error::custom(format!("a URL such as https://id.example.com, without a path; {text:?} is none")))
+        }
+        origin => Ok(origin),
+    }
+}
+
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '@', '?', '#', ',']) && host.is_ascii())
 }
 
 fn network(text: &str) -> Option<IpNet> {

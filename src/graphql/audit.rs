@@ -3,11 +3,12 @@
 use async_graphql::connection::Connection;
 use async_graphql::{Context, Enum, ID, InputObject, Json, Object};
 
+use super::api_key::ApiKey;
 use super::connection::{PageArguments, TotalCount, connection, event_cursor, read_event_cursor};
 use super::context::RequestContext;
 use super::errors::{GraphqlError, Result};
 use super::ids::{self, GlobalId};
-use super::loaders::UserById;
+use super::loaders::{ApiKeyById, UserById};
 use super::node::{self, Node};
 use super::scalars::DateTime;
 use super::user::User;
@@ -57,8 +58,12 @@ impl AuditEvent {
     /// Who did it; null for the system itself and for failed sign-ins of unknown accounts, and where the caller may not see
     /// them.
     async fn actor(&self, context: &Context<'_>) -> Result<Option<Actor>> {
-        let Some(GlobalId::User(id)) = self.0.actor.as_deref().and_then(parse) else { return Ok(None) };
-        Ok(context.loader().load_one(UserById(id)).await?.map(User).map(Actor::User))
+        let loader = context.loader();
+        Ok(match self.0.actor.as_deref().and_then(parse) {
+            Some(GlobalId::User(id)) => loader.load_one(UserById(id)).await?.map(User).map(Actor::User),
+            Some(GlobalId::ApiKey(id)) => loader.load_one(ApiKeyById(id)).await?.map(ApiKey).map(Actor::ApiKey),
+            _ => None,
+        })
     }
 
     /// The id of who did it, kept when the account is gone. For callers with system:monitor or system:admin, and of oneself.
@@ -121,7 +126,7 @@ pub struct AuditEventFilter {
     types: Option<Vec<String>>,
     /// Whether it was done, or tried and refused.
     outcome: Option<AuditOutcome>,
-    /// Done by this user, by id.
+    /// Done by this user or API key, by id.
     actor: Option<ID>,
     /// Done to this object, by id; of a user, what was done to their sessions too, and what they tried in vain.
     subject: Option<ID>,

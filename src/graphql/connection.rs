@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::context::RequestContext;
 use super::errors::{GraphqlError, Result};
 use super::loaders::{HotelCount, SessionCount, UserCount};
+use crate::store::api_keys::KeyCursor;
 use crate::store::audit::events::{AuditEventFilter, EventCursor};
 use crate::store::hotels::HotelFilter;
 use crate::store::page::{Page, PageRequest};
@@ -109,6 +110,16 @@ pub fn read_event_cursor(cursor: &str) -> Option<EventCursor> {
     (kind == "audit").then_some(EventCursor { occurred_at, id })
 }
 
+pub fn key_cursor(cursor: &KeyCursor) -> String {
+    encode(&("apikey", cursor.created_at.timestamp_micros(), cursor.id))
+}
+
+pub fn read_key_cursor(cursor: &str) -> Option<KeyCursor> {
+    let (kind, micros, id): (String, i64, Uuid) = decode(cursor)?;
+    let created_at = DateTime::from_timestamp_micros(micros)?;
+    (kind == "apikey").then_some(KeyCursor { created_at, id })
+}
+
 fn order_name(field: UserOrderField) -> &'static str {
     match field {
         UserOrderField::CreatedAt => "created",
@@ -157,9 +168,12 @@ pub enum TotalCount {
     Users(UserCount),
     Roles(RoleFilter),
     Hotels(HotelFilter),
-    HotelsOfUser(HotelCount),
+    HotelsOf(HotelCount),
     Sessions(SessionCount),
     AuditEvents(AuditEventFilter),
+    ApiKeys,
+    /// A list that holds nothing.
+    Nothing,
 }
 
 #[Object]
@@ -176,12 +190,12 @@ impl TotalCount {
             Self::Sessions(count) => {
                 context.loader().load_one(SessionCount { at_most, ..count.clone() }).await?.unwrap_or(0)
             }
-            Self::HotelsOfUser(count) => {
-                context.loader().load_one(HotelCount { at_most, ..*count }).await?.unwrap_or(0)
-            }
+            Self::HotelsOf(count) => context.loader().load_one(HotelCount { at_most, ..*count }).await?.unwrap_or(0),
             Self::Roles(filter) => identity.role_count(&caller, filter, at_most).await?,
             Self::Hotels(filter) => identity.hotel_count(&caller, filter, at_most).await?,
             Self::AuditEvents(filter) => identity.audit_event_count(&caller, filter, at_most).await?,
+            Self::ApiKeys => identity.api_key_count(&caller, at_most).await?,
+            Self::Nothing => 0,
         };
         Ok(i32::try_from(count).unwrap_or(i32::MAX))
     }
@@ -249,6 +263,9 @@ mod tests {
         let event = EventCursor { occurred_at: time, id: Uuid::max() };
         assert_eq!(read_event_cursor(&event_cursor(&event)), Some(event.clone()));
         assert_eq!(read_session_cursor(&event_cursor(&event)), None);
+        let key = KeyCursor { created_at: time, id: Uuid::max() };
+        assert_eq!(read_key_cursor(&key_cursor(&key)), Some(key));
+        assert_eq!(read_key_cursor(&event_cursor(&event)), None);
         assert_eq!(read_text_cursor("role", &text_cursor("role", "ADMIN")).as_deref(), Some("ADMIN"));
         assert_eq!(read_text_cursor("hotel", &text_cursor("role", "ADMIN")), None);
         assert_eq!(read_text_cursor("role", &text_cursor("role", "a\0")), None);

@@ -4,14 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_graphql::Context;
 use async_graphql::dataloader::{DataLoader, HashMapCache};
+use chrono::{DateTime, Utc};
 
 use super::loaders::{Loaders, forget};
-use crate::identity::{Caller, Identity, UserPrincipal};
+use crate::identity::{Caller, Identity};
+use crate::store::access::SessionAccess;
 
 /// One request: its caller changes when it signs in.
 pub struct Request {
     pub identity: Arc<Identity>,
     caller: RwLock<Arc<Caller>>,
+    now: DateTime<Utc>,
     keeper: Option<Arc<Keeper>>,
 }
 
@@ -49,7 +52,8 @@ impl Keeper {
 
 impl Request {
     pub fn new(identity: Arc<Identity>, caller: Caller, keeper: Option<Arc<Keeper>>) -> Self {
-        Self { identity, caller: RwLock::new(Arc::new(caller)), keeper }
+        let now = identity.clock().now();
+        Self { identity, caller: RwLock::new(Arc::new(caller)), now, keeper }
     }
 
     pub fn caller(&self) -> Arc<Caller> {
@@ -64,10 +68,12 @@ pub trait RequestContext {
     fn identity(&self) -> &Identity;
     fn caller(&self) -> Arc<Caller>;
     fn loader(&self) -> &RequestLoader;
+    /// The request's one moment: filters that hold a time each of their own would not be loaded together.
+    fn now(&self) -> DateTime<Utc>;
     /// To be called after a write: what was loaded before it may not be so any more.
     fn forget_loaded(&self);
     /// Goes on as the user who has just signed in: what the payload reads is read with their eyes.
-    fn go_on_as(&self, principal: &Arc<UserPrincipal>);
+    fn go_on_as(&self, access: &SessionAccess);
     /// The refresh token that the client has somebody keep for it; empty where there is none.
     fn kept_token(&self) -> &str;
     /// Has a refresh token kept; whether there is anybody to keep it.
@@ -87,6 +93,10 @@ impl RequestContext for Context<'_> {
         self.data_unchecked::<RequestLoader>()
     }
 
+    fn now(&self) -> DateTime<Utc> {
+        self.data_unchecked::<Arc<Request>>().now
+    }
+
     fn forget_loaded(&self) {
         forget(self.loader());
     }
@@ -101,9 +111,9 @@ impl RequestContext for Context<'_> {
         keeper.map(|keeper| keeper.keep(next)).is_some()
     }
 
-    fn go_on_as(&self, principal: &Arc<UserPrincipal>) {
+    fn go_on_as(&self, access: &SessionAccess) {
         let request = self.data_unchecked::<Arc<Request>>();
-        let next = request.identity.caller_after_sign_in(&request.caller(), principal.clone());
+        let next = request.identity.caller_after_sign_in(&request.caller(), access.clone());
         *request.caller.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
     }
 }

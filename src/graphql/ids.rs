@@ -77,6 +77,10 @@ pub fn session_id(id: &ID, argument: &str) -> Result<Uuid> {
     if let GlobalId::Session(key) = GlobalId::parse(id, argument)? { Ok(key) } else { other_kind(argument, "session") }
 }
 
+pub fn api_key_id(id: &ID, argument: &str) -> Result<Uuid> {
+    if let GlobalId::ApiKey(key) = GlobalId::parse(id, argument)? { Ok(key) } else { other_kind(argument, "apikey") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

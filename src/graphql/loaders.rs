@@ -11,7 +11,8 @@ use async_graphql::dataloader::Loader;
 use uuid::Uuid;
 
 use super::context::{Request, RequestLoader};
-use crate::identity::Error;
+use crate::identity::{Error, Reach};
+use crate::store::api_keys::ApiKey;
 use crate::store::audit::events::AuditEvent;
 use crate::store::hotels::{Hotel, HotelsOf};
 use crate::store::page::{Page, PageRequest};
@@ -34,6 +35,14 @@ pub struct HotelById(pub String);
 pub struct SessionById(pub Uuid);
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AuditEventById(pub Uuid);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ApiKeyById(pub Uuid);
+/// Where a user may do something, or anything where no permission is named.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ReachOf {
+    pub user: Uuid,
+    pub permission: Option<String>,
+}
 /// The roles of a user.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RolesOf(pub Uuid);
@@ -93,6 +102,28 @@ impl Loader<AuditEventById> for Loaders {
     }
 }
 
+impl Loader<ApiKeyById> for Loaders {
+    type Value = ApiKey;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[ApiKeyById]) -> Loaded<ApiKeyById, ApiKey> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = self.0.identity.api_keys_by_id(&self.0.caller(), &ids).await?;
+        Ok(found.into_iter().map(|key| (ApiKeyById(key.id), key)).collect())
+    }
+}
+
+impl Loader<ReachOf> for Loaders {
+    type Value = Reach;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[ReachOf]) -> Loaded<ReachOf, Reach> {
+        let asked: Vec<_> = keys.iter().map(|key| (key.user, key.permission.clone())).collect();
+        let reaches = self.0.identity.reaches(&self.0.caller(), &asked).await?;
+        Ok(reaches.into_iter().map(|((user, permission), reach)| (ReachOf { user, permission }, reach)).collect())
+    }
+}
+
 impl Loader<RolesOf> for Loaders {
     type Value = Arc<[Role]>;
     type Error = Arc<Error>;
@@ -111,6 +142,8 @@ pub fn forget(loader: &RequestLoader) {
     loader.clear::<HotelById>();
     loader.clear::<SessionById>();
     loader.clear::<AuditEventById>();
+    loader.clear::<ApiKeyById>();
+    loader.clear::<ReachOf>();
     loader.clear::<RolesOf>();
     loader.clear::<UserPage>();
     loader.clear::<UserCount>();
@@ -143,17 +176,17 @@ pub struct UserCount {
     pub at_most: Option<i64>,
 }
 
-/// A page of the hotels that a user may access.
+/// A page of the hotels that a user or an API key reaches.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct HotelPage {
-    pub user: HotelsOf,
+    pub of: HotelsOf,
     pub page: PageRequest<String>,
 }
 
-/// How many hotels a user may access.
+/// How many hotels a user or an API key reaches.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HotelCount {
-    pub user: HotelsOf,
+    pub of: HotelsOf,
     pub at_most: Option<i64>,
 }
 
@@ -229,9 +262,9 @@ impl Loader<HotelPage> for Loaders {
     async fn load(&self, keys: &[HotelPage]) -> Loaded<HotelPage, Page<Hotel>> {
         let caller = self.0.caller();
         let mut loaded = HashMap::new();
-        for (page, users) in by_arguments(keys, |key| (key.page.clone(), key.user)) {
-            let pages = self.0.identity.hotel_pages_by_user(&caller, &users, &page).await?;
-            loaded.extend(pages.into_iter().map(|(user, hotels)| (HotelPage { user, page: page.clone() }, hotels)));
+        for ((page, _), holders) in by_arguments(keys, |key| ((key.page.clone(), key.of.holder), key.of)) {
+            let pages = self.0.identity.hotel_pages_by_holder(&caller, &holders, &page).await?;
+            loaded.extend(pages.into_iter().map(|(of, hotels)| (HotelPage { of, page: page.clone() }, hotels)));
         }
         Ok(loaded)
     }
@@ -244,9 +277,9 @@ impl Loader<HotelCount> for Loaders {
     async fn load(&self, keys: &[HotelCount]) -> Loaded<HotelCount, i64> {
         let caller = self.0.caller();
         let mut loaded = HashMap::new();
-        for (at_most, users) in by_arguments(keys, |key| (key.at_most, key.user)) {
-            let counts = self.0.identity.hotel_counts_by_user(&caller, &users, at_most).await?;
-            loaded.extend(counts.into_iter().map(|(user, count)| (HotelCount { user, at_most }, count)));
+        for ((at_most, _), holders) in by_arguments(keys, |key| ((key.at_most, key.of.holder), key.of)) {
+            let counts = self.0.identity.hotel_counts_by_holder(&caller, &holders, at_most).await?;
+            loaded.extend(counts.into_iter().map(|(of, count)| (HotelCount { of, at_most }, count)));
         }
         Ok(loaded)
     }

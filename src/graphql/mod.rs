@@ -3,12 +3,15 @@
 //! Knows nothing of HTTP and no SQL. A document is guarded before anything else looks at it ([`guard`]), and run with
 //! data loaders of its own ([`execute`]).
 
+mod access;
+mod api_key;
 mod audit;
 mod connection;
 mod context;
 pub mod documents;
 mod errors;
 mod execute;
+mod federation;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod guard;
@@ -46,6 +49,9 @@ pub struct Query(
     session::SessionQueries,
     audit::AuditQueries,
     permission::PermissionQueries,
+    api_key::ApiKeyQueries,
+    access::AccessQueries,
+    federation::EntityLookUps,
 );
 
 /// A mutation answers with a payload. What a person can put right stands in `errors` (and then nothing was changed);
@@ -59,29 +65,49 @@ pub struct Mutation(
     role::mutations::RoleMutations,
     hotel::mutations::HotelMutations,
     session::mutations::SessionMutations,
+    api_key::mutations::ApiKeyMutations,
 );
 
 pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
 
-/// The schema. Without `introspection` it answers no questions about itself.
-pub fn schema(introspection: bool) -> Schema {
+/// What the schema is for, beside answering requests.
+#[derive(Clone, Copy, Debug)]
+pub struct SchemaOptions {
+    /// It answers questions about itself.
+    pub introspection: bool,
+    /// It is a subgraph of Apollo Federation 2.
+    pub federation: bool,
+}
+
+pub fn schema(options: SchemaOptions) -> Schema {
     // Documents are bounded by the guard; what the library counts by itself expands every fragment while it does.
     // And what is run has been validated, to the letter, before it gets here.
-    let builder = async_graphql::Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+    let mut builder = async_graphql::Schema::build(Query::default(), Mutation::default(), EmptySubscription)
         .validation_mode(ValidationMode::Fast)
         .limit_recursive_depth(64)
         .limit_directives(usize::MAX);
-    if introspection { builder.finish() } else { builder.disable_introspection().finish() }
+    if options.federation {
+        builder = builder.register_output_type::<federation::Keys>().enable_federation();
+    }
+    if options.introspection { builder.finish() } else { builder.disable_introspection().finish() }
 }
 
-/// The schema in the schema definition language, as `schema.graphql` holds it.
-pub fn sdl() -> String {
-    let options = SDLExportOptions::new()
-        .sorted_fields()
-        .sorted_arguments()
-        .sorted_enum_items()
-        .prefer_single_line_descriptions();
-    let mut sdl = schema(true).sdl_with_options(options);
+/// The schema in the schema definition language, as `schema.graphql` holds it; of a subgraph with what federation adds.
+pub fn sdl(federation: bool) -> String {
+    printed(federation, written())
+}
+
+/// A subgraph's schema, as it is composed with others.
+pub fn federated_sdl() -> String {
+    printed(true, written().federation())
+}
+
+fn written() -> SDLExportOptions {
+    SDLExportOptions::new().sorted_fields().sorted_arguments().sorted_enum_items().prefer_single_line_descriptions()
+}
+
+fn printed(federation: bool, options: SDLExportOptions) -> String {
+    let mut sdl = schema(SchemaOptions { introspection: true, federation }).sdl_with_options(options);
     sdl.truncate(sdl.trim_end().len());
     sdl.push('\n');
     sdl

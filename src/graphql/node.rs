@@ -3,12 +3,13 @@
 use async_graphql::{Context, ID, Interface, Object};
 use futures_util::future::try_join_all;
 
+use super::api_key::ApiKey;
 use super::audit::AuditEvent;
 use super::context::RequestContext;
 use super::errors::{GraphqlError, Result};
 use super::hotel::Hotel;
 use super::ids::GlobalId;
-use super::loaders::{AuditEventById, HotelById, RoleById, SessionById, UserById};
+use super::loaders::{ApiKeyById, AuditEventById, HotelById, RoleById, SessionById, UserById};
 use super::role::Role;
 use super::session::Session;
 use super::user::User;
@@ -26,6 +27,7 @@ pub enum Node {
     Hotel(Hotel),
     Session(Session),
     AuditEvent(AuditEvent),
+    ApiKey(ApiKey),
 }
 
 #[derive(Default)]
@@ -55,12 +57,12 @@ pub async fn load(context: &Context<'_>, id: GlobalId) -> Result<Option<Node>> {
     let loader = context.loader();
     Ok(match id {
         GlobalId::User(id) => loader.load_one(UserById(id)).await?.map(|user| Node::User(User(user))),
-        GlobalId::Role(id) => loader.load_one(RoleById(id)).await?.map(|role| Node::Role(Role(role))),
+        GlobalId::Role(id) => loader.load_one(RoleById(id)).await?.map(|role| Node::Role(role.into())),
         GlobalId::Hotel(id) => loader.load_one(HotelById(id)).await?.map(|hotel| Node::Hotel(Hotel(hotel))),
         GlobalId::Session(id) => loader.load_one(SessionById(id)).await?.map(|session| Node::Session(Session(session))),
         GlobalId::AuditEvent(id) => {
             loader.load_one(AuditEventById(id)).await?.map(|event| Node::AuditEvent(AuditEvent(event)))
         }
-        GlobalId::ApiKey(_) => None,
+        GlobalId::ApiKey(id) => loader.load_one(ApiKeyById(id)).await?.map(|key| Node::ApiKey(ApiKey(key))),
     })
 }

@@ -68,7 +68,7 @@ impl LoginPayload {
     /// The user; null where there are errors.
     async fn user(&self, context: &Context<'_>) -> Result<Option<User>> {
         let Ok(signed_in) = &self.0 else { return Ok(None) };
-        Ok(context.loader().load_one(UserById(signed_in.principal.access.user_id)).await?.map(User))
+        Ok(context.loader().load_one(UserById(signed_in.access.user_id)).await?.map(User))
     }
 
     /// Seconds until another attempt can succeed, with ACCOUNT_LOCKED.
@@ -85,7 +85,7 @@ impl LoginPayload {
 
 async fn session_of(context: &Context<'_>, signed_in: Option<&SignedIn>) -> Result<Option<Session>> {
     let Some(signed_in) = signed_in else { return Ok(None) };
-    Ok(context.loader().load_one(SessionById(signed_in.principal.access.session_id)).await?.map(Session))
+    Ok(context.loader().load_one(SessionById(signed_in.access.session_id)).await?.map(Session))
 }
 
 /// A refresh token.
@@ -177,7 +177,7 @@ impl SignInMutations {
         let sign_in = SignIn { email: &input.email, password: &input.password, remember_me: input.remember_me };
         let outcome = refused(context.identity().sign_in(&context.caller(), sign_in).await)?;
         if let Ok(signed_in) = &outcome {
-            context.go_on_as(&signed_in.principal);
+            context.go_on_as(&signed_in.access);
         }
         // Kept whether the payload's tokens are asked for or not.
         let tokens = outcome.as_ref().ok().map(|signed_in| Tokens::given(context, &signed_in.tokens));
@@ -191,7 +191,7 @@ impl SignInMutations {
         let token = if input.refresh_token.is_empty() { context.kept_token() } else { &input.refresh_token };
         let outcome = refused(context.identity().refresh(&context.caller(), token).await)?;
         if let Ok(signed_in) = &outcome {
-            context.go_on_as(&signed_in.principal);
+            context.go_on_as(&signed_in.access);
         }
         let tokens = outcome.as_ref().ok().map(|signed_in| Tokens::given(context, &signed_in.tokens));
         Ok(RefreshPayload(outcome, tokens))

@@ -2,9 +2,10 @@
 
 use async_graphql::{Context, Object, Union};
 
+use super::api_key::ApiKey;
 use super::context::RequestContext;
 use super::errors::Result;
-use super::loaders::{SessionById, UserById};
+use super::loaders::{ApiKeyById, SessionById, UserById};
 use super::session::Session;
 use super::user::User;
 use crate::identity::Principal;
@@ -13,6 +14,7 @@ use crate::identity::Principal;
 #[derive(Union)]
 pub enum Actor {
     User(User),
+    ApiKey(ApiKey),
 }
 
 #[derive(Default)]
@@ -22,7 +24,11 @@ pub struct ViewerQueries;
 impl ViewerQueries {
     /// Who makes this request: a signed-in user or an API key; null without credentials.
     async fn viewer(&self, context: &Context<'_>) -> Result<Option<Actor>> {
-        Ok(me(context).await?.map(Actor::User))
+        let Principal::Known(actor) = &context.caller().principal else { return Ok(None) };
+        match actor.api_key_id() {
+            None => Ok(me(context).await?.map(Actor::User)),
+            Some(id) => Ok(context.loader().load_one(ApiKeyById(id)).await?.map(|key| Actor::ApiKey(ApiKey(key)))),
+        }
     }
 
     /// The signed-in user; null for an API key or without a token.
@@ -32,12 +38,13 @@ impl ViewerQueries {
 
     /// The session that makes this request; null for an API key or without a token.
     async fn current_session(&self, context: &Context<'_>) -> Result<Option<Session>> {
-        let Principal::User(user) = &context.caller().principal else { return Ok(None) };
-        Ok(context.loader().load_one(SessionById(user.access.session_id)).await?.map(Session))
+        let Some(id) = context.caller().session_id() else { return Ok(None) };
+        Ok(context.loader().load_one(SessionById(id)).await?.map(Session))
     }
 }
 
 async fn me(context: &Context<'_>) -> Result<Option<User>> {
-    let Principal::User(user) = &context.caller().principal else { return Ok(None) };
-    Ok(context.loader().load_one(UserById(user.access.user_id)).await?.map(User))
+    let Principal::Known(actor) = &context.caller().principal else { return Ok(None) };
+    let Some(id) = actor.user_id() else { return Ok(None) };
+    Ok(context.loader().load_one(UserById(id)).await?.map(User))
 }

@@ -3,10 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, Request};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
+use super::App;
 use super::server::Encrypted;
 use crate::identity::Client;
 
@@ -40,6 +42,19 @@ pub fn is_encrypted(request: &Request, trusted: &[IpNet]) -> bool {
     let by_proxy = peer.is_some_and(|peer| trusted.iter().any(|network| network.contains(&peer)))
         && request.headers().get(FORWARDED_PROTO).is_some_and(|scheme| scheme == "https");
     by_proxy || request.extensions().get::<Encrypted>().is_some()
+}
+
+/// Where clients find this server: as configured, or as this one says. None where it names no host.
+pub fn base_url(app: &App, request: &Request) -> Option<String> {
+    if let Some(url) = &app.options.public_url {
+        return Some(url.clone());
+    }
+    // HTTP/2 has the host in the place of a header.
+    let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = request.uri().authority().map(Authority::as_str).or(named)?;
+    let host: Authority = host.parse().ok().filter(|host: &Authority| !host.as_str().contains('@'))?;
+    let scheme = if is_encrypted(request, &app.options.trusted_proxies) { "https" } else { "http" };
+    Some(format!("{scheme}://{host}"))
 }
 
 /// The address nearest to us that is no trusted proxy's. What stands left of it was written by the client itself.

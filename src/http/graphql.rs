@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::media_type::{JSON, RESPONSE_JSON, acceptable, content_type, prefers_page};
-use super::request::{About, BodyError, Left, Statements, bearer, read_body};
+use super::request::{About, BodyError, Left, Statements, authenticate, read_body};
 use super::{App, cookie, explorer};
 use crate::graphql::documents::Asked;
 use crate::graphql::guard::Refused;
@@ -68,14 +68,16 @@ pub async fn endpoint(State(app): State<Arc<App>>, Extension(about): Extension<A
         );
     };
     let kept_token = cookie::presented(&app, request.uri(), headers);
-    let token = bearer(headers).map(str::to_owned);
+    let headers = headers.clone();
     let asked = match asked_by(request, &app).await {
         Ok(asked) => asked,
         Err(refusal) => return refusal.told(&about, media_type),
     };
-    let mut authenticated = app.identity.authenticate(token.as_deref()).await;
-    if let Ok(Principal::User(user)) = &authenticated {
-        tracing::Span::current().record("user_id", tracing::field::display(user.access.user_id));
+    let mut authenticated = authenticate(&app, &headers).await;
+    if let Ok(Principal::Known(actor)) = &authenticated {
+        let span = tracing::Span::current();
+        span.record("user_id", actor.user_id().map(tracing::field::display));
+        span.record("api_key_id", actor.api_key_id().map(tracing::field::display));
     }
     // Signing in again must work whatever token the client still sends along, and is a stranger's request. What has not
     // been looked at before is looked at for whoever may ask once more.

@@ -4,6 +4,7 @@
 //! a client that hangs up leaves nothing half-way.
 
 mod admission;
+mod authzen;
 mod client;
 mod cookie;
 mod explorer;
@@ -11,6 +12,7 @@ mod graphql;
 mod headers;
 mod health;
 mod media_type;
+mod oauth;
 mod request;
 mod rest;
 mod server;
@@ -21,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, post};
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
@@ -31,7 +33,7 @@ use shares::Shares;
 
 use crate::graphql::documents::{Documents, SchemaError, Trusted};
 use crate::graphql::guard::Limits;
-use crate::graphql::{self as schema, Schema};
+use crate::graphql::{self as schema, Schema, SchemaOptions};
 use crate::identity::Identity;
 
 /// What the HTTP surface goes by.
@@ -49,11 +51,13 @@ pub struct Options {
     pub max_requests_per_address: usize,
     /// Browsers keep refresh tokens in a cookie, and no answer holds one.
     pub refresh_cookie: bool,
+    /// Where clients find this server, such as `https://id.example.com`; None: as each request says.
+    pub public_url: Option<String>,
     /// Origins of other sites whose pages may use the API.
     pub cors_origins: Vec<String>,
     pub limits: Limits,
     pub trusted: Trusted,
-    pub introspection: bool,
+    pub schema: SchemaOptions,
     pub explorer: bool,
     /// `/metrics` is served elsewhere, by [`metrics_router`].
     pub private_metrics: bool,
@@ -81,8 +85,9 @@ impl App {
         options: Options,
         metrics: Option<PrometheusHandle>,
     ) -> Result<Arc<Self>, SchemaError> {
-        let schema = schema::schema(options.introspection);
-        let documents = Documents::new(&schema::sdl(), options.limits, options.trusted.clone())?;
+        let SchemaOptions { federation, .. } = options.schema;
+        let schema = schema::schema(options.schema);
+        let documents = Documents::new(&schema::sdl(federation), options.limits, options.trusted.clone())?;
         let places = Arc::new(Semaphore::new(options.max_requests));
         let places_by_address = Shares::new(options.max_requests_per_address, Vec::new());
         Ok(Arc::new(Self {
@@ -112,6 +117,17 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/auth/refresh", post(rest::refresh))
         .route("/auth/logout", post(rest::logout))
         .route("/auth/me", get(rest::me))
+        .route("/auth/api-keys", post(rest::api_keys::create).get(rest::api_keys::list))
+        .route("/auth/api-keys/{id}", delete(rest::api_keys::revoke))
+        .route("/access/v1/evaluation", post(authzen::evaluation))
+        .route("/access/v1/evaluations", post(authzen::evaluations))
+        .route("/access/v1/search/subject", post(authzen::search::subject))
+        .route("/access/v1/search/resource", post(authzen::search::resource))
+        .route("/access/v1/search/action", post(authzen::search::action))
+        .route("/.well-known/authzen-configuration", get(authzen::metadata))
+        .route("/oauth2/introspect", post(oauth::introspect))
+        .route("/oauth2/revoke", post(oauth::revoke))
+        .route("/.well-known/oauth-authorization-server", get(oauth::metadata))
         .route("/healthz", get(health::healthz))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))

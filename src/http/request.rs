@@ -6,7 +6,7 @@ use std::time::Instant;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -20,9 +20,10 @@ use super::App;
 use super::client::{client_of, is_encrypted};
 use super::headers::STRICT_TRANSPORT;
 use crate::clock::whole_seconds;
-use crate::identity::{Allowance, Client};
+use crate::identity::{Allowance, Caller, Client, Error, Principal};
 use crate::telemetry::metrics;
 
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -38,6 +39,13 @@ pub struct About {
 /// Left on an answer by its handler: how many requests are left to whoever asked.
 #[derive(Clone, Copy)]
 pub struct Left(pub Allowance);
+
+impl Left {
+    /// The refusal of whoever has none left.
+    pub fn error(self) -> Error {
+        Error::RateLimited { retry_after: self.0.retry_after.unwrap_or_default() }
+    }
+}
 
 /// Left on an answer by its handler: how many SQL statements it took.
 #[derive(Clone, Copy)]
@@ -55,7 +63,16 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
     let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
     let traceparent = traceparent.filter(is_traceparent);
     // At the highest level, so that every event of the request carries its id, whatever is logged.
-    let span = tracing::error_span!("request", request_id, method, route, traceparent, user_id = Empty, status = Empty);
+    let span = tracing::error_span!(
+        "request",
+        request_id,
+        method,
+        route,
+        traceparent,
+        user_id = Empty,
+        api_key_id = Empty,
+        status = Empty
+    );
     let encrypted = is_encrypted(&request, &app.options.trusted_proxies);
     let about = About { request_id: request_id.clone(), client };
     request.extensions_mut().insert(about);
@@ -153,12 +170,41 @@ fn method_name(method: &Method) -> &'static str {
     }
 }
 
-/// The token of an `Authorization: Bearer` header. Another scheme is a token that does not hold.
-pub fn bearer(headers: &axum::http::HeaderMap) -> Option<&str> {
-    let value = headers.get(axum::http::header::AUTHORIZATION)?;
-    let Ok(text) = value.to_str() else { return Some("") };
-    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
-    Some(if scheme.eq_ignore_ascii_case("bearer") { token.trim() } else { "" })
+/// A request of this principal, who may ask once more; where not, what is left to them.
+pub fn begin(app: &App, about: &About, principal: Principal) -> Result<(Caller, Left), Left> {
+    let allowance = app.identity.allowance(&principal, &about.client);
+    if allowance.retry_after.is_some() {
+        return Err(Left(allowance));
+    }
+    Ok((app.identity.caller(principal, about.client.clone(), about.request_id.clone()), Left(allowance)))
+}
+
+/// The answer, with what it took.
+pub fn counted(caller: &Caller, left: Left, mut response: Response) -> Response {
+    response.extensions_mut().insert(left);
+    response.extensions_mut().insert(Statements(caller.statements.get()));
+    response
+}
+
+/// Who asks, by an access token (`Authorization: Bearer`) or an API key (`X-API-Key`, `Authorization: ApiKey`).
+pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Principal, Error> {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default().trim());
+    match (text(header::AUTHORIZATION), text(API_KEY)) {
+        (None, None) => Ok(Principal::Anonymous),
+        (None, Some(key)) => app.identity.authenticate_key(key).await,
+        (Some(credential), None) => {
+            let (scheme, value) = credential.split_once(' ').unwrap_or((credential, ""));
+            if scheme.eq_ignore_ascii_case("apikey") {
+                return app.identity.authenticate_key(value.trim()).await;
+            }
+            // Another scheme is a token that does not hold.
+            let token = if scheme.eq_ignore_ascii_case("bearer") { value.trim() } else { "" };
+            app.identity.authenticate(token).await
+        }
+        (Some(_), Some(_)) => {
+            Err(Error::bad_input("X-API-Key", "cannot stand beside `Authorization`: send one of them"))
+        }
+    }
 }
 
 pub async fn not_found() -> Response {

@@ -1,4 +1,4 @@
-//! Work that nobody waits for: writing down when sessions were last used, sweeping what is over, and sealing and keeping the
+//! Work that nobody waits for: writing down when sessions and API keys were last used, sweeping what is over, and sealing and keeping the
 //! audit trail.
 
 use std::time::{Duration, Instant};
@@ -15,8 +15,7 @@ const LOOK_FOR_KEYS_EVERY: Duration = Duration::from_secs(15);
 const SEAL_EVERY: Duration = Duration::from_secs(2);
 const KEEP_PARTITIONS_EVERY: Duration = Duration::from_hours(1);
 
-const JOBS: [&str; 5] =
-    ["write_used_sessions", "sweep", "seal_audit_events", "load_signing_keys", "keep_audit_partitions"];
+const JOBS: [&str; 5] = ["write_last_uses", "sweep", "seal_audit_events", "load_signing_keys", "keep_audit_partitions"];
 
 impl Identity {
     /// Runs until it is cancelled, and then writes down what is left to write.
@@ -32,14 +31,14 @@ impl Identity {
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                _ = touch.tick() => run("write_used_sessions", self.write_used_sessions()).await,
+                _ = touch.tick() => run("write_last_uses", self.write_last_uses()).await,
                 _ = sweep.tick() => run("sweep", self.sweep()).await,
                 _ = seal.tick() => run("seal_audit_events", self.seal_audit_events()).await,
                 _ = look_for_keys.tick() => run("load_signing_keys", self.load_keys()).await,
                 _ = keep_partitions.tick() => run("keep_audit_partitions", self.keep_audit_partitions()).await,
             }
         }
-        run("write_used_sessions", self.write_used_sessions()).await;
+        run("write_last_uses", self.write_last_uses()).await;
     }
 
     /// Ends what has expired, deletes what was kept long enough, and counts what is left; how many sessions

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::audit::{Person, user_gid};
-use super::permissions::PERMISSIONS;
+use super::audit::{Person, key_gid, user_gid};
 use super::{Error, Identity, Result, rules};
 use crate::store::access::SessionAccess;
+use crate::store::api_keys::KeyAccess;
 use crate::store::users::HotelScope;
 use crate::store::{self, Reads, Scope, StatementCount, Transaction};
 
@@ -24,49 +24,96 @@ pub struct Client {
 pub enum Principal {
     /// Nobody: without credentials one can sign in, and little else.
     Anonymous,
-    User(Arc<UserPrincipal>),
+    Known(Arc<Actor>),
 }
 
-/// A user in a session, as of the beginning of this request; or the operator.
+/// Somebody who can be named, with what they hold as of the beginning of this request.
 #[derive(Clone, Debug)]
-pub struct UserPrincipal {
-    pub access: SessionAccess,
-    /// Must change the password, and can do nothing else before.
+pub struct Actor {
+    pub who: Who,
+    /// A user who must change the password, and can do nothing else before.
     pub confined: bool,
+}
+
+#[derive(Clone, Debug)]
+pub enum Who {
+    /// In a session.
+    User(SessionAccess),
+    /// A back-end service.
+    ApiKey(KeyAccess),
     /// Whoever has the machine and its command line: may do everything, and is no user.
-    pub operator: bool,
+    Operator,
 }
 
 /// As logs name who did something.
-impl std::fmt::Display for UserPrincipal {
+impl std::fmt::Display for Actor {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.id() {
-            Some(id) => id.fmt(formatter),
-            None => formatter.write_str("operator"),
+        match &self.who {
+            Who::User(access) => access.user_id.fmt(formatter),
+            Who::ApiKey(key) => write!(formatter, "{}", key_gid(key.id)),
+            Who::Operator => formatter.write_str("operator"),
         }
     }
 }
 
-impl UserPrincipal {
+impl Actor {
     pub fn may(&self, permission: &str) -> bool {
-        self.access.permissions.iter().any(|held| held == permission)
+        let held = match &self.who {
+            Who::User(access) => &access.permissions,
+            Who::ApiKey(key) => &key.permissions,
+            Who::Operator => return true,
+        };
+        held.iter().any(|held| held == permission)
     }
 
-    /// The user's id; the operator has none.
+    pub fn hotel_scope(&self) -> HotelScope {
+        match &self.who {
+            Who::User(access) => access.hotel_scope,
+            Who::ApiKey(key) => key.hotel_scope,
+            Who::Operator => HotelScope::All,
+        }
+    }
+
+    /// The hotels assigned; under scope ALL they add nothing.
+    pub fn hotels(&self) -> &[String] {
+        match &self.who {
+            Who::User(access) => &access.hotels,
+            Who::ApiKey(key) => &key.hotels,
+            Who::Operator => &[],
+        }
+    }
+
+    /// The user, and the session in which they ask.
+    pub fn user(&self) -> Option<&SessionAccess> {
+        if let Who::User(access) = &self.who { Some(access) } else { None }
+    }
+
+    pub fn user_id(&self) -> Option<Uuid> {
+        self.user().map(|access| access.user_id)
+    }
+
+    pub fn api_key_id(&self) -> Option<Uuid> {
+        if let Who::ApiKey(key) = &self.who { Some(key.id) } else { None }
+    }
+
+    /// Who is written down as having made or changed a row: the id of the user or the API key; the operator has none.
     pub(super) fn id(&self) -> Option<Uuid> {
-        (!self.operator).then_some(self.access.user_id)
+        self.user_id().or(self.api_key_id())
     }
 
-    /// Themself, as an audit event is about them.
-    pub(super) fn person(&self) -> Person<'_> {
-        let access = &self.access;
-        Person { user_id: access.user_id, hotel_scope: access.hotel_scope, hotels: &access.hotels }
+    /// The global id, as the audit trail names who does something; the operator has none.
+    pub fn global_id(&self) -> Option<String> {
+        self.user_id().map(user_gid).or(self.api_key_id().map(key_gid))
     }
 
-    /// The global id, as the audit trail names users.
-    pub fn global_id(&self) -> String {
-        user_gid(self.access.user_id)
+    pub(super) fn is_operator(&self) -> bool {
+        matches!(self.who, Who::Operator)
     }
+}
+
+/// A session's user, as an audit event is about them.
+pub(super) fn person(access: &SessionAccess) -> Person<'_> {
+    Person { user_id: access.user_id, hotel_scope: access.hotel_scope, hotels: &access.hotels }
 }
 
 /// One request's principal and surroundings.
@@ -80,10 +127,10 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The session in which it is asked; None for strangers.
+    /// The session in which it is asked; None for strangers and API keys.
     pub fn session_id(&self) -> Option<Uuid> {
         match &self.principal {
-            Principal::User(user) => Some(user.access.session_id),
+            Principal::Known(actor) => actor.user().map(|access| access.session_id),
             Principal::Anonymous => None,
         }
     }
@@ -98,9 +145,9 @@ impl Caller {
         Ok(self.reads.begin().await?)
     }
 
-    /// The request's read transaction, for what every signed-in principal may see of themself.
+    /// The request's read transaction, for what every principal may see of themself.
     pub(super) async fn read_own(&self) -> Result<impl std::ops::DerefMut<Target = Transaction> + '_> {
-        rules::signed_in(&self.principal)?;
+        rules::known(&self.principal)?;
         Ok(self.reads.begin().await?)
     }
 
@@ -118,28 +165,14 @@ impl Identity {
 
     /// What the operator asks for at the command line.
     pub fn operator(&self) -> Caller {
-        let now = self.clock.now();
-        let access = SessionAccess {
-            session_id: Uuid::nil(),
-            session_created_at: now,
-            session_accessed_at: now,
-            session_expires_at: now,
-            user_id: Uuid::nil(),
-            email: String::new(),
-            must_change_password: false,
-            hotel_scope: HotelScope::All,
-            roles: Vec::new(),
-            permissions: PERMISSIONS.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            hotels: Vec::new(),
-        };
-        let principal = UserPrincipal { access, confined: false, operator: true };
+        let operator = Actor { who: Who::Operator, confined: false };
         let client = Client { user_agent: Some("voicehive command line".to_owned()), ..Client::default() };
-        self.caller(Principal::User(Arc::new(principal)), client, self.clock.new_id().to_string())
+        self.caller(Principal::Known(Arc::new(operator)), client, self.clock.new_id().to_string())
     }
 
     /// The same request, now made by whom it has just signed in.
-    pub fn caller_after_sign_in(&self, before: &Caller, principal: Arc<UserPrincipal>) -> Caller {
-        let principal = Principal::User(principal);
+    pub fn caller_after_sign_in(&self, before: &Caller, access: SessionAccess) -> Caller {
+        let principal = Principal::Known(Arc::new(self.in_session(access)));
         self.caller_counting(principal, before.client.clone(), before.request_id.clone(), before.statements.clone())
     }
 
@@ -155,22 +188,22 @@ impl Identity {
         Caller { principal, client, request_id, statements, scope, reads }
     }
 
-    /// Who holds this access token. No token is nobody; a token that does not hold is an error.
-    pub async fn authenticate(&self, access_token: Option<&str>) -> Result<Principal> {
-        let Some(token) = access_token else { return Ok(Principal::Anonymous) };
+    /// Who holds this access token.
+    pub async fn authenticate(&self, token: &str) -> Result<Principal> {
         self.look_for_key_of(token).await;
         let now = self.clock.now();
         let claims = self.tokens.read_access_token(token, now).map_err(|_| INVALID_TOKEN)?;
         let mut transaction = self.database.read(&Scope::system(), &StatementCount::default()).await?;
         let access = store::access::of_session(&mut transaction, claims.session_id, now).await?;
         let access = access.filter(|access| access.user_id == claims.user_id).ok_or(INVALID_TOKEN)?;
-        self.used_sessions.note(&access, now);
-        Ok(Principal::User(Arc::new(self.user_principal(access))))
+        self.used_sessions.note(access.session_id, Some(access.session_accessed_at), now);
+        Ok(Principal::Known(Arc::new(self.in_session(access))))
     }
 
-    pub(super) fn user_principal(&self, access: SessionAccess) -> UserPrincipal {
+    /// A user in a session.
+    pub(super) fn in_session(&self, access: SessionAccess) -> Actor {
         let confined = access.must_change_password && self.settings.enforce_password_change;
-        UserPrincipal { access, confined, operator: false }
+        Actor { who: Who::User(access), confined }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 
+use chrono::{DateTime, Utc};
 use email_address::{EmailAddress, Options};
 use serde_json::Value;
 
@@ -176,6 +177,14 @@ pub(super) fn pms_config(field: &'static str, given: Option<&Value>) -> Result<O
         Some(config @ Value::Object(_)) if config.to_string().len() <= MAX_CONFIG_BYTES => Ok(Some(config.clone())),
         Some(Value::Object(_)) => invalid(field, "The settings are too large: at most 16 KiB."),
         Some(_) => invalid(field, "The settings are an object: {\"key\": value, ...}."),
+    }
+}
+
+/// An instant that has not come yet, or none.
+pub(super) fn future(field: &'static str, given: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<(), Refusal> {
+    match given {
+        Some(instant) if instant <= now => invalid(field, "This has passed already."),
+        _ => Ok(()),
     }
 }
 

@@ -61,24 +61,24 @@ impl Identity {
         Ok(hotels::by_ids(&mut *caller.read().await?, ids).await?)
     }
 
-    /// A page of the hotels each of these users may access.
-    pub async fn hotel_pages_by_user(
+    /// A page of the hotels each of these reaches, who are of one kind.
+    pub async fn hotel_pages_by_holder(
         &self,
         caller: &Caller,
-        users: &[HotelsOf],
+        holders: &[HotelsOf],
         page: &PageRequest<String>,
     ) -> Result<HashMap<HotelsOf, Page<Hotel>>> {
-        Ok(hotels::pages_by_users(&mut *caller.read_own().await?, users, page).await?)
+        Ok(hotels::pages_by_holders(&mut *caller.read_own().await?, holders, page).await?)
     }
 
-    /// How many hotels each of these users may access, at most `at_most`.
-    pub async fn hotel_counts_by_user(
+    /// How many hotels each of these reaches, who are of one kind, at most `at_most`.
+    pub async fn hotel_counts_by_holder(
         &self,
         caller: &Caller,
-        users: &[HotelsOf],
+        holders: &[HotelsOf],
         at_most: Option<i64>,
     ) -> Result<HashMap<HotelsOf, i64>> {
-        Ok(hotels::counts_by_users(&mut *caller.read_own().await?, users, at_most).await?)
+        Ok(hotels::counts_by_holders(&mut *caller.read_own().await?, holders, at_most).await?)
     }
 
     /// Adds a hotel; its id.
@@ -112,13 +112,13 @@ impl Identity {
         let actor = self.actor(&mut transaction, caller).await?;
         rules::may_add_hotels(&actor)?;
         let by = actor.id();
-        transaction.act_as(&rules::scope_of_user(&actor), Writes::Hotels).await?;
+        transaction.act_as(&rules::scope_of_actor(&actor), Writes::Hotels).await?;
         if !hotels::insert(&mut transaction, &hotel, by).await? {
             let message = "There is a hotel of this id already.";
             return Err(Refusal::new(RefusalCode::AlreadyTaken, "pmsHotelId", message).into());
         }
         let happening =
-            Happening::new("hotel_created").by(by).at_hotel(&hotel.id).with_changes(&[], &fields_of_hotel(&hotel));
+            Happening::new("hotel_created").by(&actor).at_hotel(&hotel.id).with_changes(&[], &fields_of_hotel(&hotel));
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
         tracing::info!(actor = %actor, hotel = hotel.id, "hotel_created");
@@ -179,10 +179,10 @@ impl Identity {
         let now = later_than(before.updated_at, self.clock.now());
         after.updated_at = now;
         let by = actor.id();
-        transaction.act_as(&rules::scope_of_user(&actor), Writes::Hotels).await?;
+        transaction.act_as(&rules::scope_of_actor(&actor), Writes::Hotels).await?;
         as_allowed(hotels::update(&mut transaction, &after, by).await?, 1)?;
         let happening = Happening::new("hotel_updated")
-            .by(by)
+            .by(&actor)
             .at_hotel(id)
             .with_changes(&old, &new)
             .with("pms_config_changed", config_changed);

@@ -2,6 +2,9 @@
 //!
 //! Knows nothing of HTTP or GraphQL, and holds no SQL: it decides, and has `store` act in one transaction.
 
+pub mod access;
+mod api_key_text;
+pub mod api_keys;
 mod audit;
 mod background;
 mod bootstrap;
@@ -12,7 +15,9 @@ mod foreign_hashes;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod hotels;
+mod introspection;
 mod keys;
+mod last_uses;
 mod lockout;
 mod masking;
 mod password_file;
@@ -34,13 +39,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use access::{Check, Decision, MAX_CHECKS, Reach, Reason};
+pub use api_keys::NewApiKey;
 pub use audit::{Exported, Finding, Verification, whole_detail};
 pub use bootstrap::{Administrator, BootstrapError, Seeds};
-pub use caller::{Caller, Client, Principal, UserPrincipal, require_ready};
+pub use caller::{Actor, Caller, Client, Principal, Who, require_ready};
 pub use error::{Error, Failure, Refusal, RefusalCode, Result};
 pub use fields::Edit;
 pub use foreign_hashes::is_known as is_known_hash;
 pub use hotels::{HotelUpdate, NewHotel};
+pub use introspection::LiveToken;
 pub use keys::{Algorithm, KeyError};
 pub use lockout::Lockout;
 pub use passwords::HashingSettings;
@@ -93,7 +101,8 @@ pub struct Identity {
     settings: Settings,
     hasher: passwords::Hasher,
     tokens: tokens::Tokens,
-    used_sessions: sessions::UsedSessions,
+    used_sessions: last_uses::LastUses,
+    used_api_keys: last_uses::LastUses,
     chain_keys: audit::chain::ChainKeys,
     last_look: signing_keys::LastLook,
     throttle: throttle::Throttle,
@@ -108,7 +117,6 @@ impl Identity {
         let chain_keys = audit::chain::ChainKeys::load(&settings.audit_key_file, &settings.previous_audit_key_files)?;
         let hasher = passwords::Hasher::start(settings.hashing)?;
         let last_look = signing_keys::LastLook::default();
-        let used_sessions = sessions::UsedSessions::default();
         let throttle = throttle::Throttle::new(settings.throttle);
         let file = settings.common_passwords_file.as_deref().map(|path| {
             let unusable = |problem| KeyError::CommonPasswords { path: path.to_owned(), problem };
@@ -121,7 +129,8 @@ impl Identity {
             settings,
             hasher,
             tokens,
-            used_sessions,
+            used_sessions: last_uses::LastUses::default(),
+            used_api_keys: last_uses::LastUses::default(),
             chain_keys,
             last_look,
             throttle,

@@ -124,7 +124,7 @@ impl Identity {
     ) -> Result<(), Failure> {
         let reason = "refresh_token_reused";
         sessions::end(&mut transaction, session.user_id, Ending::One(token.session_id), reason, now).await?;
-        let mut happening = Happening::failed("refresh_token_reused").by(session.user_id);
+        let mut happening = Happening::failed("refresh_token_reused").by_user(session.user_id);
         if let Some(user) = changes::states(&mut transaction, &[session.user_id]).await?.first() {
             happening = happening.about(Person::from(user));
         }
@@ -179,7 +179,14 @@ mod tests {
             (4, 34, 0, Presented::Reused),
         ];
         for (generation, jti, seconds, expected) in table {
-            let token = RefreshToken { session_id: id(9), user_id: id(1), jti: id(jti), generation };
+            let token = RefreshToken {
+                session_id: id(9),
+                user_id: id(1),
+                jti: id(jti),
+                generation,
+                issued_at: 0,
+                expires_at: 0,
+            };
             let found = presented(&token, &session, rotated_at + TimeDelta::seconds(seconds));
             assert_eq!(found, expected, "generation {generation}, jti {jti}, after {seconds} s");
         }

@@ -90,13 +90,13 @@ impl Identity {
             created_at: now,
             updated_at: now,
         };
-        transaction.act_as(&rules::scope_of_user(&actor), Writes::Roles).await?;
+        transaction.act_as(&rules::scope_of_actor(&actor), Writes::Roles).await?;
         if !roles::insert(&mut transaction, &role, by).await? {
             let message = "There is a role of this name already.";
             return Err(Refusal::new(RefusalCode::AlreadyTaken, "name", message).into());
         }
         let happening =
-            Happening::new("role_created").by(by).to(gid(role.id)).with_changes(&[], &fields_of_role(&role));
+            Happening::new("role_created").by(&actor).to(gid(role.id)).with_changes(&[], &fields_of_role(&role));
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
         tracing::info!(actor = %actor, role = role.name, "role_created");
@@ -146,9 +146,9 @@ impl Identity {
         let now = later_than(before.updated_at, self.clock.now());
         after.updated_at = now;
         let by = actor.id();
-        transaction.act_as(&rules::scope_of_user(&actor), Writes::Roles).await?;
+        transaction.act_as(&rules::scope_of_actor(&actor), Writes::Roles).await?;
         as_allowed(roles::update(&mut transaction, &after, by).await?, 1)?;
-        let happening = Happening::new("role_updated").by(by).to(gid(id)).with_changes(&old, &new);
+        let happening = Happening::new("role_updated").by(&actor).to(gid(id)).with_changes(&old, &new);
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
         tracing::info!(actor = %actor, role = after.name, "role_updated");
@@ -175,10 +175,9 @@ impl Identity {
             return Err(Refusal::new(RefusalCode::StillInUse, "id", message).into());
         }
         let now = later_than(role.updated_at, self.clock.now());
-        let by = actor.id();
-        transaction.act_as(&rules::scope_of_user(&actor), Writes::Roles).await?;
+        transaction.act_as(&rules::scope_of_actor(&actor), Writes::Roles).await?;
         as_allowed(roles::delete(&mut transaction, id).await?, 1)?;
-        let happening = Happening::new("role_deleted").by(by).to(gid(id)).with_changes(&fields_of_role(&role), &[]);
+        let happening = Happening::new("role_deleted").by(&actor).to(gid(id)).with_changes(&fields_of_role(&role), &[]);
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
         tracing::info!(actor = %actor, role = role.name, "role_deleted");

@@ -1,10 +1,8 @@
-//! Sessions: reading them, ending those of others, and noting when they were last used.
+//! Sessions: reading them, and ending those of others.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::audit::{Happening, user_gid};
@@ -12,14 +10,9 @@ use super::fields::{self, Problems};
 use super::rules::{self, UserAction};
 use super::users::MAX_REASON;
 use super::{Caller, Error, Failure, Identity, Result};
-use crate::clock::after;
-use crate::store::access::SessionAccess;
+use crate::store::Writes;
 use crate::store::page::{Page, PageRequest};
 use crate::store::sessions::{self, Ending, Session, SessionCursor, SessionFilter, SessionsOf};
-use crate::store::{self, Writes};
-
-/// How often at most a session's last use is written down.
-const TOUCH_INTERVAL: Duration = Duration::from_mins(1);
 
 impl Identity {
     /// How long a refresh token can be good at the most.
@@ -67,7 +60,7 @@ impl Identity {
         // With the caller's own eyes: what they may not see takes the same steps as what does not exist.
         let session = sessions::by_ids(&mut *caller.read().await?, &[id]).await?.into_iter().next();
         let owner = session.map(|session| session.user_id);
-        rules::may_begin(user, UserAction::EndSessions, owner == Some(user.access.user_id))?;
+        rules::may_begin(user, UserAction::EndSessions, owner.is_some() && owner == user.user_id())?;
         let owner = owner.ok_or_else(|| rules::no_such("session", "id"))?;
         self.end_sessions(caller, owner, Ending::One(id), reason, "id").await?;
         Ok(())
@@ -93,17 +86,20 @@ impl Identity {
         include_current: bool,
     ) -> Result<u64, Failure> {
         let user = rules::ready(&caller.principal)?;
-        rules::may_begin(user, UserAction::EndSessions, user_id == user.access.user_id)?;
+        rules::may_begin(user, UserAction::EndSessions, user.user_id() == Some(user_id))?;
         let mut problems = Problems::default();
         let reason = problems.check(fields::optional("reason", reason, MAX_REASON));
         problems.settle()?;
-        let which = if include_current { Ending::All } else { Ending::AllBut(user.access.session_id) };
+        let which = match caller.session_id() {
+            Some(current) if !include_current => Ending::AllBut(current),
+            _ => Ending::All,
+        };
         self.end_sessions(caller, user_id, which, reason, "user").await
     }
 
     /// Ends every session of everybody, the caller's own included; how many were going. The operator's alone to ask for.
     pub async fn revoke_all_sessions(&self, caller: &Caller, reason: Option<&str>) -> Result<u64, Failure> {
-        if !rules::ready(&caller.principal)?.operator {
+        if !rules::ready(&caller.principal)?.is_operator() {
             return Err(Error::Forbidden("the command line").into());
         }
         let reason = fields::optional("reason", reason, MAX_REASON)?;
@@ -134,7 +130,7 @@ impl Identity {
         let change = self.begin_user_change(transaction, caller, action, &[owner], field).await?;
         let (mut transaction, actor, now) = (change.transaction, change.actor, change.now);
         let by = actor.id();
-        transaction.act_as(&rules::scope_of_user(&actor), Writes::Sessions).await?;
+        transaction.act_as(&rules::scope_of_actor(&actor), Writes::Sessions).await?;
         let told =
             reason.as_deref().unwrap_or(if by == Some(owner) { "revoked_by_user" } else { "revoked_by_administrator" });
         let ended = sessions::end(&mut transaction, owner, which, told, now).await?;
@@ -143,7 +139,7 @@ impl Identity {
         }
         let happening =
             Happening::new(if matches!(which, Ending::One(_)) { "session_revoked" } else { "sessions_revoked" })
-                .by(by)
+                .by(&actor)
                 .with("sessions", ended)
                 .with_personal("reason", reason.as_deref());
         let happening = change.users.iter().fold(happening, |happening, user| happening.about(user.into()));
@@ -155,37 +151,5 @@ impl Identity {
         transaction.commit().await?;
         tracing::info!(actor = %actor, user_id = %owner, sessions = ended, "user_sessions_revoked");
         Ok(ended)
-    }
-
-    /// Writes down which sessions were used since the last time; a background job does it for many at once.
-    pub async fn write_used_sessions(&self) -> store::Result<()> {
-        let used = self.used_sessions.take();
-        if used.is_empty() {
-            return Ok(());
-        }
-        let mut transaction = self.database.background().await?;
-        sessions::touch(&mut transaction, &used).await?;
-        transaction.commit().await
-    }
-}
-
-/// When sessions were last used, as far as it is not written down yet.
-#[derive(Default)]
-pub(super) struct UsedSessions(Mutex<HashMap<Uuid, DateTime<Utc>>>);
-
-impl UsedSessions {
-    /// Notes that a session is used now, unless its stored time is recent enough.
-    pub fn note(&self, access: &SessionAccess, now: DateTime<Utc>) {
-        if after(access.session_accessed_at, TOUCH_INTERVAL) <= now {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(access.session_id, now);
-        }
-    }
-
-    /// In the order of their ids: two servers that write at once then lock the rows in one order.
-    fn take(&self) -> Vec<(Uuid, DateTime<Utc>)> {
-        let mut used: Vec<_> =
-            std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect();
-        used.sort_unstable();
-        used
     }
 }

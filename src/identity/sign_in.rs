@@ -3,7 +3,6 @@
 //! Every way of failing runs the same steps (one look, one hash, one write) and gives the same answer, so that neither
 //! the answer nor the time it takes tells whether there is such an account.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -14,7 +13,7 @@ use super::lockout::{AccountLock, Counters, Gate, Standing, gate};
 use super::passwords::{MAX_BYTES, Verdict};
 use super::tokens::{IssuedTokens, RefreshContent};
 use super::users::email_to_look_up;
-use super::{Caller, Error, Failure, Identity, Refusal, UserPrincipal};
+use super::{Caller, Error, Failure, Identity, Refusal};
 use crate::clock::{after, seconds_until};
 use crate::store::access::{self, SessionAccess};
 use crate::store::sessions::{self, NewSession};
@@ -33,7 +32,7 @@ pub struct SignIn<'a> {
 /// A session that has just begun or gone on.
 pub struct SignedIn {
     pub tokens: IssuedTokens,
-    pub principal: Arc<UserPrincipal>,
+    pub access: SessionAccess,
 }
 
 impl Identity {
@@ -235,7 +234,7 @@ impl Identity {
             expires_at: after(now, lifetime),
         };
         sessions::insert(&mut transaction, &session).await?;
-        let happening = about(Happening::new("user_authenticated").by(account.user_id), Some(account))
+        let happening = about(Happening::new("user_authenticated").by_user(account.user_id), Some(account))
             .to(format!("session:{}", session.id))
             .with("rehashed", new_hash.is_some())
             .with("remember_me", sign_in.remember_me);
@@ -245,9 +244,9 @@ impl Identity {
         let refresh = RefreshContent { jti: session.refresh_token_jti, generation: 0, issued_at: now };
         let signed_in = self.signed_in(access, session.access_token_jti, &refresh, now)?;
         transaction.commit().await?;
-        let SessionAccess { email, roles, .. } = &signed_in.principal.access;
+        let SessionAccess { email, roles, .. } = &signed_in.access;
         tracing::info!(user_id = %account.user_id, email, ?roles, session_id = %session.id, "user_authenticated");
-        if signed_in.principal.access.must_change_password {
+        if signed_in.access.must_change_password {
             tracing::warn!(user_id = %account.user_id, "user_must_change_password");
         }
         Ok(signed_in)
@@ -267,7 +266,7 @@ impl Identity {
             refresh_token: self.tokens.sign_refresh(&access, refresh)?,
             expires_in,
         };
-        Ok(SignedIn { tokens, principal: Arc::new(self.user_principal(access)) })
+        Ok(SignedIn { tokens, access })
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::audit::Happening;
+use super::caller::person;
 use super::lockout::Counters;
 use super::password_rules::Owner;
 use super::passwords::{MAX_BYTES, Verdict};
@@ -34,36 +35,36 @@ pub struct PasswordChange<'a> {
 impl Identity {
     /// Ends sessions of the caller's own; how many.
     pub async fn sign_out(&self, caller: &Caller, which: SignOut) -> Result<u64, Failure> {
-        let user = rules::signed_in(&caller.principal)?;
+        let access = rules::in_session(&caller.principal)?;
         caller.end_reads().await;
         let now = self.clock.now();
         let mut transaction = self.database.write(caller.scope(), &caller.statements).await?;
         let ending = match which {
-            SignOut::Current => Ending::One(user.access.session_id),
+            SignOut::Current => Ending::One(access.session_id),
             SignOut::Session(id) => Ending::One(id),
             SignOut::All => Ending::All,
         };
         if let SignOut::Session(id) = which {
             let found = sessions::by_ids(&mut transaction, &[id]).await?;
-            if !found.iter().any(|session| session.user_id == user.access.user_id) {
+            if !found.iter().any(|session| session.user_id == access.user_id) {
                 let message = "None of your sessions has this id.";
                 return Err(Refusal::new(RefusalCode::NotFound, "session", message).into());
             }
         }
-        let ended = sessions::end(&mut transaction, user.access.user_id, ending, "signed_out", now).await?;
+        let ended = sessions::end(&mut transaction, access.user_id, ending, "signed_out", now).await?;
         let happening =
-            Happening::new("user_signed_out").by(user.access.user_id).about(user.person()).with("sessions", ended);
+            Happening::new("user_signed_out").by_user(access.user_id).about(person(access)).with("sessions", ended);
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
-        tracing::info!(user_id = %user.access.user_id, sessions = ended, "user_signed_out");
+        tracing::info!(user_id = %access.user_id, sessions = ended, "user_signed_out");
         Ok(ended)
     }
 
     /// Sets the caller's own password.
     pub async fn change_password(&self, caller: &Caller, change: PasswordChange<'_>) -> Result<Uuid, Failure> {
-        let user = rules::signed_in(&caller.principal)?;
+        let access = rules::in_session(&caller.principal)?;
         caller.end_reads().await;
-        let id = user.access.user_id;
+        let id = access.user_id;
         let wrong = || {
             let message = "The current password is wrong.";
             Failure::from(Refusal::new(RefusalCode::InvalidCredentials, "currentPassword", message))
@@ -72,7 +73,7 @@ impl Identity {
             return Err(wrong());
         }
         let now = self.clock.now();
-        let counters = Counters::of(&user.access.email, &caller.client);
+        let counters = Counters::of(&access.email, &caller.client);
         let (account, lock) = {
             let mut transaction = self.database.read(&Scope::system(), &caller.statements).await?;
             let account = accounts::credentials_by_id(&mut transaction, id).await?.ok_or_else(wrong)?;
@@ -95,8 +96,8 @@ impl Identity {
             let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;
             failures::add(&mut transaction, &counters.device, self.settings.lockout.of_account(), now).await?;
             let happening = Happening::failed("password_change_failed")
-                .by(id)
-                .about(user.person())
+                .by_user(id)
+                .about(person(access))
                 .with("reason", "wrong_password");
             self.record(&mut transaction, caller, vec![happening], now).await?;
             transaction.commit().await?;
@@ -115,17 +116,17 @@ impl Identity {
         }
         let mut ended = 0;
         if change.end_other_sessions {
-            let others = Ending::AllBut(user.access.session_id);
+            let others = Ending::AllBut(access.session_id);
             ended = sessions::end(&mut transaction, id, others, "password_changed", now).await?;
         }
-        let changes = if user.access.must_change_password {
+        let changes = if access.must_change_password {
             json!({ "must_change_password": { "before": true, "after": false } })
         } else {
             json!({})
         };
         let happening = Happening::new("password_changed")
-            .by(id)
-            .about(user.person())
+            .by_user(id)
+            .about(person(access))
             .with("sessions_ended", ended)
             .with("changes", changes);
         self.record(&mut transaction, caller, vec![happening], now).await?;

@@ -22,6 +22,8 @@ pub struct ThrottleSettings {
     pub requests_per_minute: NonZeroU32,
     /// How many of them may come at once.
     pub request_burst: NonZeroU32,
+    /// Requests a minute of one API key; so many may come at once, too.
+    pub requests_per_api_key: NonZeroU32,
     /// Refreshes a minute from one address.
     pub refreshes_per_minute: NonZeroU32,
     /// Documents a minute from one address that are not known yet.
@@ -30,8 +32,9 @@ pub struct ThrottleSettings {
 
 /// Whose requests are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Key {
+enum Whose {
     User(Uuid),
+    ApiKey(Uuid),
     /// None where the address is not known.
     Address(Option<IpAddr>),
 }
@@ -63,17 +66,18 @@ impl Identity {
 }
 
 fn one_more(limiter: &Limiter, client: &Client, limit: NonZeroU32) -> Result<()> {
-    match ask(limiter, Key::Address(address_of(client)), limit).retry_after {
+    match ask(limiter, Whose::Address(address_of(client)), limit).retry_after {
         Some(retry_after) => Err(Error::RateLimited { retry_after }),
         None => Ok(()),
     }
 }
 
-type Limiter = RateLimiter<Key, DefaultKeyedStateStore<Key>, DefaultClock, StateInformationMiddleware>;
+type Limiter = RateLimiter<Whose, DefaultKeyedStateStore<Whose>, DefaultClock, StateInformationMiddleware>;
 
 /// Counts by the generic cell rate algorithm: what was not used comes back evenly.
 pub(super) struct Throttle {
     requests: Limiter,
+    api_key_requests: Limiter,
     refreshes: Limiter,
     new_documents: Limiter,
     settings: ThrottleSettings,
@@ -85,15 +89,18 @@ impl Throttle {
         let requests = Quota::per_minute(settings.requests_per_minute).allow_burst(settings.request_burst);
         let refreshes = limiter(Quota::per_minute(settings.refreshes_per_minute));
         let new_documents = limiter(Quota::per_minute(settings.new_documents_per_minute));
-        Self { requests: limiter(requests), refreshes, new_documents, settings }
+        let api_key_requests = limiter(Quota::per_minute(settings.requests_per_api_key));
+        Self { requests: limiter(requests), api_key_requests, refreshes, new_documents, settings }
     }
 
     /// One more request of this caller; what is left of them.
     pub fn request(&self, principal: &Principal, client: &Client) -> Allowance {
-        let key = match principal {
-            Principal::User(user) => Key::User(user.access.user_id),
-            Principal::Anonymous => Key::Address(address_of(client)),
-        };
+        let actor = if let Principal::Known(actor) = principal { Some(actor) } else { None };
+        if let Some(id) = actor.and_then(|actor| actor.api_key_id()) {
+            return ask(&self.api_key_requests, Whose::ApiKey(id), self.settings.requests_per_api_key);
+        }
+        let user = actor.and_then(|actor| actor.user_id());
+        let key = user.map_or_else(|| Whose::Address(address_of(client)), Whose::User);
         ask(&self.requests, key, self.settings.requests_per_minute)
     }
 
@@ -104,14 +111,14 @@ impl Throttle {
 
     /// Forgets callers who have not been here for a while.
     pub fn sweep(&self) {
-        for limiter in [&self.requests, &self.refreshes, &self.new_documents] {
+        for limiter in [&self.requests, &self.api_key_requests, &self.refreshes, &self.new_documents] {
             limiter.retain_recent();
             limiter.shrink_to_fit();
         }
     }
 }
 
-fn ask(limiter: &Limiter, key: Key, limit: NonZeroU32) -> Allowance {
+fn ask(limiter: &Limiter, key: Whose, limit: NonZeroU32) -> Allowance {
     let (remaining, retry_after) = match limiter.check_key(&key) {
         Ok(state) => (state.remaining_burst_capacity(), None),
         Err(not_yet) => (0, Some(not_yet.wait_time_from(limiter.clock().now()))),

@@ -74,6 +74,10 @@ struct RefreshClaims {
 pub(super) struct AccessToken {
     pub user_id: Uuid,
     pub session_id: Uuid,
+    pub jti: Uuid,
+    /// In seconds since 1970.
+    pub issued_at: i64,
+    pub expires_at: i64,
 }
 
 /// What a refresh token says.
@@ -82,6 +86,9 @@ pub(super) struct RefreshToken {
     pub user_id: Uuid,
     pub jti: Uuid,
     pub generation: i32,
+    /// In seconds since 1970.
+    pub issued_at: i64,
+    pub expires_at: i64,
 }
 
 /// A refresh token to sign. The same content makes the same token.
@@ -175,13 +182,26 @@ impl Tokens {
     pub fn read_access_token(&self, token: &str, now: DateTime<Utc>) -> Result<AccessToken, InvalidToken> {
         let claims: AccessClaims = self.read(token, ACCESS, &self.audience)?;
         holds(claims.nbf, claims.exp, now)?;
-        Ok(AccessToken { user_id: claims.sub, session_id: claims.sid })
+        Ok(AccessToken {
+            user_id: claims.sub,
+            session_id: claims.sid,
+            jti: claims.jti,
+            issued_at: claims.iat,
+            expires_at: claims.exp,
+        })
     }
 
     pub fn read_refresh_token(&self, token: &str, now: DateTime<Utc>) -> Result<RefreshToken, InvalidToken> {
         let claims: RefreshClaims = self.read(token, REFRESH, &self.issuer)?;
         holds(claims.nbf, claims.exp, now)?;
-        Ok(RefreshToken { session_id: claims.sid, user_id: claims.sub, jti: claims.jti, generation: claims.generation })
+        Ok(RefreshToken {
+            session_id: claims.sid,
+            user_id: claims.sub,
+            jti: claims.jti,
+            generation: claims.generation,
+            issued_at: claims.iat,
+            expires_at: claims.exp,
+        })
     }
 
     /// The claims of a token of this kind: signed by one of our keys with that key's own algorithm, for this audience.

@@ -1,4 +1,4 @@
-//! Hotels: lists, look-ups, and which of them a user may access. Always in the order of their ids.
+//! Hotels: lists, look-ups, and which of them a user or an API key reaches. Always in the order of their ids.
 
 use std::collections::HashMap;
 
@@ -112,37 +112,73 @@ pub async fn by_ids(transaction: &mut Transaction, ids: &[String]) -> Result<Vec
     Ok(query.build_query_as().fetch_all(transaction.statement()).await?)
 }
 
-/// A user whose hotels are asked for.
+/// Which of these hotels, of those in sight, are active and which are not.
+pub async fn active_ones(transaction: &mut Transaction, ids: &[String]) -> Result<Vec<(String, bool)>> {
+    let mut query = QueryBuilder::new("SELECT h.id, h.active FROM hotels h WHERE h.id = ANY(");
+    query.push_bind(ids.to_vec()).push(")");
+    push_visible(&mut query, transaction);
+    Ok(query.build_query_as().fetch_all(transaction.statement()).await?)
+}
+
+/// Who can have hotels assigned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Holder {
+    User,
+    ApiKey,
+}
+
+impl Holder {
+    /// `FROM <the assignments> AS reach(holder_id, hotel_id)`.
+    fn assignments(self) -> &'static str {
+        match self {
+            Self::User => "(SELECT user_id, hotel_id FROM user_hotels) AS reach(holder_id, hotel_id)",
+            Self::ApiKey => "(SELECT api_key_id, hotel_id FROM api_key_hotels) AS reach(holder_id, hotel_id)",
+        }
+    }
+}
+
+/// Whose hotels are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HotelsOf {
-    pub user_id: Uuid,
+    pub holder: Holder,
+    pub id: Uuid,
     /// Scope ALL: every active hotel instead of those assigned.
     pub every: bool,
+    /// Leaves out inactive ones, though they be assigned.
+    pub only_active: bool,
 }
 
 #[derive(FromRow)]
 struct ReachedHotel {
-    user_id: Uuid,
+    holder_id: Uuid,
+    every: bool,
+    only_active: bool,
     #[sqlx(flatten)]
     hotel: Hotel,
 }
 
-/// A page of hotels for each of these users, in one statement.
-pub async fn pages_by_users(
+/// A page of hotels for each of these, who are of one kind, in one statement.
+pub async fn pages_by_holders(
     transaction: &mut Transaction,
-    users: &[HotelsOf],
+    holders: &[HotelsOf],
     page: &PageRequest<String>,
 ) -> Result<HashMap<HotelsOf, Page<Hotel>>> {
-    let mut query = QueryBuilder::new(format!("SELECT reader.user_id, {COLUMNS}"));
-    push_users(&mut query, users);
+    let Some(kind) = holders.first().map(|of| of.holder) else { return Ok(HashMap::new()) };
+    let mut query = QueryBuilder::new(format!("SELECT reader.holder_id, reader.every, reader.only_active, {COLUMNS}"));
+    push_holders(&mut query, holders);
     // Two branches instead of one condition: each stops at its own index after as many rows as the page needs.
     query.push(" CROSS JOIN LATERAL ((SELECT h.* FROM hotels h WHERE reader.every AND h.active");
     push_visible(&mut query, transaction);
     push_page_start(&mut query, page);
     push_order(&mut query, page);
     query.push(" LIMIT ").push_bind(page.rows_to_read());
-    query.push(") UNION ALL (SELECT h.* FROM user_hotels reach JOIN hotels h ON h.id = reach.hotel_id");
-    query.push(" WHERE NOT reader.every AND reach.user_id = reader.user_id");
+    query.push(format_args!(
+        ") UNION ALL (SELECT h.* FROM {} JOIN hotels h ON h.id = reach.hotel_id",
+        kind.assignments()
+    ));
+    query.push(
+        " WHERE NOT reader.every AND reach.holder_id = reader.holder_id AND (h.active OR NOT reader.only_active)",
+    );
     push_visible(&mut query, transaction);
     push_page_start(&mut query, page);
     push_order(&mut query, page);
@@ -151,33 +187,38 @@ pub async fn pages_by_users(
     push_order(&mut query, page);
 
     let rows: Vec<ReachedHotel> = query.build_query_as().fetch_all(transaction.statement()).await?;
-    let key_of: HashMap<Uuid, HotelsOf> = users.iter().map(|user| (user.user_id, *user)).collect();
-    let rows = rows.into_iter().filter_map(|row| Some((*key_of.get(&row.user_id)?, row.hotel))).collect();
-    Ok(pages_by_parent(users, rows, page))
+    let rows = rows.into_iter().map(|row| {
+        let of = HotelsOf { holder: kind, id: row.holder_id, every: row.every, only_active: row.only_active };
+        (of, row.hotel)
+    });
+    Ok(pages_by_parent(holders, rows.collect(), page))
 }
 
-/// How many hotels each of these users may access, at most `at_most` where that is given.
-pub async fn counts_by_users(
+/// How many hotels each of these, who are of one kind, reaches, at most `at_most` where that is given.
+pub async fn counts_by_holders(
     transaction: &mut Transaction,
-    users: &[HotelsOf],
+    holders: &[HotelsOf],
     at_most: Option<i64>,
 ) -> Result<HashMap<HotelsOf, i64>> {
-    let mut query = QueryBuilder::new("SELECT reader.user_id, counted.hotels");
-    push_users(&mut query, users);
+    let Some(kind) = holders.first().map(|of| of.holder) else { return Ok(HashMap::new()) };
+    let mut query = QueryBuilder::new("SELECT reader.holder_id, reader.every, reader.only_active, counted.hotels");
+    push_holders(&mut query, holders);
     query.push(" CROSS JOIN LATERAL (SELECT count(*) AS hotels FROM (SELECT 1 FROM hotels h");
-    query.push(" WHERE CASE WHEN reader.every THEN h.active ELSE EXISTS (SELECT 1 FROM user_hotels reach");
-    query.push(" WHERE reach.user_id = reader.user_id AND reach.hotel_id = h.id) END");
+    query.push(" WHERE CASE WHEN reader.every THEN h.active ELSE (h.active OR NOT reader.only_active)");
+    query.push(format_args!(" AND EXISTS (SELECT 1 FROM {}", kind.assignments()));
+    query.push(" WHERE reach.holder_id = reader.holder_id AND reach.hotel_id = h.id) END");
     push_visible(&mut query, transaction);
     query.push(" LIMIT ").push_bind(at_most).push(") listed) counted");
-    let rows: Vec<(Uuid, i64)> = query.build_query_as().fetch_all(transaction.statement()).await?;
-    let counted: HashMap<Uuid, i64> = rows.into_iter().collect();
-    Ok(users.iter().map(|user| (*user, counted.get(&user.user_id).copied().unwrap_or(0))).collect())
+    let rows: Vec<(Uuid, bool, bool, i64)> = query.build_query_as().fetch_all(transaction.statement()).await?;
+    let counted = |(id, every, only_active, hotels)| (HotelsOf { holder: kind, id, every, only_active }, hotels);
+    Ok(rows.into_iter().map(counted).collect())
 }
 
-fn push_users(query: &mut QueryBuilder<Postgres>, users: &[HotelsOf]) {
-    query.push(" FROM unnest(").push_bind(users.iter().map(|user| user.user_id).collect::<Vec<_>>());
-    query.push("::uuid[], ").push_bind(users.iter().map(|user| user.every).collect::<Vec<_>>());
-    query.push("::boolean[]) AS reader(user_id, every)");
+fn push_holders(query: &mut QueryBuilder<Postgres>, holders: &[HotelsOf]) {
+    query.push(" FROM unnest(").push_bind(holders.iter().map(|of| of.id).collect::<Vec<_>>());
+    query.push("::uuid[], ").push_bind(holders.iter().map(|of| of.every).collect::<Vec<_>>());
+    query.push("::boolean[], ").push_bind(holders.iter().map(|of| of.only_active).collect::<Vec<_>>());
+    query.push("::boolean[]) AS reader(holder_id, every, only_active)");
 }
 
 /// Locks the visible ones among these hotels against being changed until the transaction ends; their ids, sorted.

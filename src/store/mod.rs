@@ -4,6 +4,7 @@
 //! statement's own clauses (the first wall) and in the row-level policies (the second).
 
 pub mod access;
+pub mod api_keys;
 pub mod audit;
 pub mod embedded;
 pub mod hotels;

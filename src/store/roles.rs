@@ -99,6 +99,18 @@ pub async fn by_name(transaction: &mut Transaction, name: &str) -> Result<Option
     .await?)
 }
 
+/// The active roles that grant any of these permissions.
+pub async fn granting(transaction: &mut Transaction, permissions: &[String]) -> Result<Vec<Role>> {
+    Ok(sqlx::query_as!(
+        Role,
+        "SELECT id, name, display_name, description, permissions, active, system, created_at, updated_at
+           FROM roles WHERE active AND permissions && $1",
+        permissions
+    )
+    .fetch_all(transaction.statement())
+    .await?)
+}
+
 #[derive(FromRow)]
 struct HeldRole {
     user_id: Uuid,
@@ -116,7 +128,7 @@ pub async fn by_users(transaction: &mut Transaction, users: &[Uuid]) -> Result<H
     if !scope.all_users() {
         query.push(" AND (held.user_id = ").push_bind(scope.user_id);
         query.push(" OR EXISTS (SELECT 1 FROM user_hotels shared WHERE shared.user_id = held.user_id AND shared.hotel_id = ANY(");
-        query.push_bind(scope.hotels.to_vec()).push(")))");
+        query.push_bind(scope.hotels_of_people()).push(")))");
     }
     query.push(" ORDER BY r.name");
     let rows: Vec<HeldRole> = query.build_query_as().fetch_all(transaction.statement()).await?;

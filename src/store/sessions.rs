@@ -194,7 +194,7 @@ fn push_visible(query: &mut QueryBuilder<Postgres>, transaction: &Transaction) {
         query.push(
             " OR EXISTS (SELECT 1 FROM user_hotels shared WHERE shared.user_id = s.user_id AND shared.hotel_id = ANY(",
         );
-        query.push_bind(scope.hotels.to_vec()).push("))");
+        query.push_bind(scope.hotels_of_people()).push("))");
     }
     query.push(")");
 }

@@ -40,19 +40,33 @@ pub struct Scope {
     /// The system itself: sign-in before anyone is known, and background work.
     pub system: bool,
     pub user_id: Option<Uuid>,
+    pub api_key_id: Option<Uuid>,
     /// Hotel scope ALL.
     pub all_hotels: bool,
     /// Holds user:view.
     pub view_users: bool,
     /// Holds system:monitor or system:admin.
     pub read_audit: bool,
-    /// The hotels assigned to the user.
+    /// A user who holds system:admin.
+    pub see_api_keys: bool,
+    /// The hotels assigned to the user or the API key.
     pub hotels: Arc<[String]>,
 }
 
 impl Scope {
     pub fn system() -> Self {
-        Self { system: true, all_hotels: true, view_users: true, read_audit: true, ..Self::default() }
+        Self { system: true, ..Self::default() }.reaching_all()
+    }
+
+    /// The same with everything in sight, for the first wall.
+    fn reaching_all(self) -> Self {
+        Self { all_hotels: true, view_users: true, read_audit: true, see_api_keys: true, ..self }
+    }
+
+    /// The hotels whose people are in sight: colleagues' to a user, to an API key none unless it holds user:view.
+    pub fn hotels_of_people(&self) -> Vec<String> {
+        let hides_people = self.api_key_id.is_some() && !self.view_users;
+        if hides_people { Vec::new() } else { self.hotels.to_vec() }
     }
 
     /// Whether every user is in sight.
@@ -75,6 +89,7 @@ pub enum Writes {
     Roles,
     Hotels,
     Sessions,
+    ApiKeys,
 }
 
 impl Writes {
@@ -85,6 +100,7 @@ impl Writes {
             Self::Roles => "roles",
             Self::Hotels => "hotels",
             Self::Sessions => "sessions",
+            Self::ApiKeys => "api_keys",
         }
     }
 }
@@ -118,7 +134,7 @@ impl Transaction {
         let begin = begin_statement(scope, read_only);
         let seen = match walls {
             Walls::Both => scope.clone(),
-            Walls::RowSecurityAlone => Scope { all_hotels: true, view_users: true, read_audit: true, ..scope.clone() },
+            Walls::RowSecurityAlone => scope.clone().reaching_all(),
         };
         let until = Instant::now() + timeout;
         let left = || until.saturating_duration_since(Instant::now());
@@ -224,16 +240,20 @@ fn begin_statement(scope: &Scope, read_only: bool) -> String {
 /// Says who asks. A simple query takes no parameters, so only a uuid, booleans and words of ours may stand in it: their
 /// text cannot carry SQL.
 fn settings_statement(scope: &Scope, writes: Writes) -> String {
-    let principal = match (scope.system, scope.user_id) {
-        (true, _) => "system",
-        (false, Some(_)) => "user",
-        (false, None) => "",
+    let principal = match (scope.system, scope.user_id, scope.api_key_id) {
+        (true, ..) => "system",
+        (false, Some(_), _) => "user",
+        (false, None, Some(_)) => "api_key",
+        (false, None, None) => "",
     };
-    let user_id = scope.user_id.map(|id| id.to_string()).unwrap_or_default();
+    let text = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
+    let (user_id, api_key_id) = (text(scope.user_id), text(scope.api_key_id));
     format!(
         "SELECT set_config('app.principal', '{principal}', true), set_config('app.user_id', '{user_id}', true), \
+         set_config('app.api_key_id', '{api_key_id}', true), set_config('app.see_api_keys', '{}', true), \
          set_config('app.all_hotels', '{}', true), set_config('app.view_users', '{}', true), \
          set_config('app.read_audit', '{}', true), set_config('app.writes', '{}', true)",
+        scope.see_api_keys,
         scope.all_hotels,
         scope.view_users,
         scope.read_audit,

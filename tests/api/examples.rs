@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use super::support::TestApp;
+use super::support::{TestApp, in_node_folder};
 
 async fn run(app: &TestApp, program: &str, file: &str) -> Option<Output> {
     let path = format!("{}/frontend-examples/{file}", env!("CARGO_MANIFEST_DIR"));
@@ -54,4 +54,17 @@ async fn an_example_administers_a_user() {
         assert!(text.lines().any(|printed| printed == line), "{line}: {text}");
     }
     assert_eq!(app.count("SELECT count(*) FROM users").await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_of_a_service_passes_its_own_tests() {
+    let app = TestApp::start().await;
+    let url = format!("http://{}", app.address);
+    let output = tokio::task::spawn_blocking(move || {
+        let folder = in_node_folder("frontend-examples/access-service");
+        Command::new("npm").arg("test").current_dir(folder).env("IDENTITY_URL", url).output().expect("npm runs")
+    });
+    let output = output.await.expect("runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("# pass 5"), "{text}{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -1,10 +1,13 @@
 //! Black-box tests: they speak HTTP to the real server on a real PostgreSQL. One file a capability; `support` starts
 //! what they need.
 
+mod access;
 mod administrators;
+mod api_keys;
 mod attack;
 mod audit;
 mod audit_proof;
+mod authzen;
 mod backups;
 mod connections;
 mod database;
@@ -12,6 +15,7 @@ mod database_commands;
 mod deploy;
 mod documents;
 mod examples;
+mod federation;
 mod graphql_over_http;
 mod guide;
 mod health;
@@ -21,6 +25,7 @@ mod isolation;
 mod legacy;
 mod lockout;
 mod monitoring;
+mod oauth;
 mod operator;
 mod passwords;
 mod processes;

@@ -162,11 +162,11 @@ async fn last_use_is_written_down_and_old_sessions_are_swept() {
     let last_used =
         async || client.query("{ currentSession { lastUsedAt } }").await.data("/currentSession/lastUsedAt").clone();
     let at_first = last_used().await;
-    app.identity.write_used_sessions().await.expect("written");
+    app.identity.write_last_uses().await.expect("written");
     assert_eq!(last_used().await, at_first, "used again within a minute");
     app.clock.advance(Duration::from_secs(61));
     last_used().await;
-    app.identity.write_used_sessions().await.expect("written");
+    app.identity.write_last_uses().await.expect("written");
     assert_ne!(last_used().await, at_first);
 
     app.clock.advance(Duration::from_hours(192));

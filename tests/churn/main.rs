@@ -134,7 +134,7 @@ async fn eight_administrators_at_once() {
     while !clients.is_empty() {
         app.identity.seal_audit_events().await.expect("sealed");
         app.identity.sweep().await.expect("swept");
-        app.identity.write_used_sessions().await.expect("written");
+        app.identity.write_last_uses().await.expect("written");
         while let Some(ended) = clients.try_join_next() {
             ended.expect("a client had nothing but good answers");
         }

@@ -137,6 +137,7 @@ fn bad_values_are_refused_with_key_place_found_and_expected() {
         ),
         ("http: {tls_key: k}", "http.tls_certificate in the defaults: found nothing"),
         ("http: {cors_origins: ['https://a.example/x']}", r#""https://a.example/x" is none"#),
+        ("http: {public_url: 'id.example.com'}", r#""id.example.com" is none"#),
         ("http: {cors_origins: ['*']}", r#""*" is none"#),
         ("graphql: {only_trusted_documents: true}", "graphql.trusted_documents in the defaults: found nothing"),
         (

@@ -13,9 +13,12 @@ use super::{Refused, bad_input, within};
 
 /// What fields cost that have the database do more than read a column: a count goes over what it counts, a list is a
 /// statement, an audit list gathers from several, a password is hashed.
-const COSTS: [(&str, u64); 10] = [
+const COSTS: [(&str, u64); 13] = [
+    ("accessibleHotels", 5),
+    ("apiKeys", 5),
     ("auditEvents", 20),
     ("changePassword", 50),
+    ("checkAccess", 5),
     ("createUser", 50),
     ("hotels", 3),
     ("login", 50),
@@ -28,11 +31,12 @@ const COSTS: [(&str, u64); 10] = [
 /// Mutations whose payload lists as many users as their input names.
 const BULK: [&str; 4] = ["assignRoles", "unassignRoles", "assignHotels", "unassignHotels"];
 /// Lists without pages, and about how long they are: the roles that a user holds, and what the schema has of everything.
-const LISTS: [(&str, u64); 9] = [
+const LISTS: [(&str, u64); 10] = [
     ("args", 2),
     ("directives", 6),
     ("enumValues", 6),
     ("fields", 7),
+    ("grantedBy", 2),
     ("inputFields", 5),
     ("interfaces", 2),
     ("possibleTypes", 6),
@@ -226,10 +230,18 @@ fn given(field: &Field, argument: &str, variables: &Variables) -> Option<ConstVa
 /// How often what stands in a field is there that is no connection, and a list all the same.
 fn listed(field: &Field, variables: &Variables) -> u64 {
     let name = field.name.node.as_str();
-    if name == "nodes"
-        && let Some(ConstValue::List(ids)) = given(field, "ids", variables)
-    {
-        return (ids.len() as u64).clamp(1, MAX_ROWS);
+    let given = |argument| match given(field, argument, variables) {
+        Some(ConstValue::List(items)) => Some((items.len() as u64).max(1)),
+        _ => None,
+    };
+    let named = match name {
+        "nodes" => given("ids").map(|ids| ids.min(MAX_ROWS)),
+        "checkAccess" => given("checks"),
+        "_entities" => given("representations"),
+        _ => None,
+    };
+    if let Some(times) = named {
+        return times;
     }
     LISTS.iter().find(|(list, _)| *list == name).map_or(1, |(_, times)| *times)
 }

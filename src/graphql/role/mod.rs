@@ -2,6 +2,8 @@
 
 pub mod mutations;
 
+use std::sync::Arc;
+
 use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, InputObject, Object, OneofObject};
 
@@ -16,7 +18,13 @@ use crate::identity::require_ready;
 use crate::store::roles;
 use crate::store::users::UsersOf;
 
-pub struct Role(pub roles::Role);
+pub struct Role(pub Arc<roles::Role>);
+
+impl From<roles::Role> for Role {
+    fn from(role: roles::Role) -> Self {
+        Self(Arc::new(role))
+    }
+}
 
 /// A named set of permissions. Visible to every signed-in caller.
 #[Object]
@@ -116,8 +124,8 @@ impl RoleQueries {
     async fn role(&self, context: &Context<'_>, by: RoleBy) -> Result<Option<Role>> {
         require_ready(&context.caller())?;
         Ok(match by {
-            RoleBy::Id(id) => context.loader().load_one(RoleById(ids::role_id(&id, "by.id")?)).await?.map(Role),
-            RoleBy::Name(name) => context.identity().role_by_name(&context.caller(), &name).await?.map(Role),
+            RoleBy::Id(id) => context.loader().load_one(RoleById(ids::role_id(&id, "by.id")?)).await?.map(Role::from),
+            RoleBy::Name(name) => context.identity().role_by_name(&context.caller(), &name).await?.map(Role::from),
         })
     }
 
@@ -139,6 +147,6 @@ impl RoleQueries {
             permission: filter.permission,
         };
         let roles = context.identity().role_page(&context.caller(), &filter, &page).await?;
-        Ok(connection(roles, TotalCount::Roles(filter), |role| text_cursor("role", &role.name), Role))
+        Ok(connection(roles, TotalCount::Roles(filter), |role| text_cursor("role", &role.name), Role::from))
     }
 }

@@ -14,7 +14,7 @@ use crate::graphql::ids::{self, GlobalId};
 use crate::graphql::loaders::{SessionById, SessionCount, SessionPage, UserById};
 use crate::graphql::scalars::DateTime;
 use crate::graphql::user::User;
-use crate::identity::{Error, Principal, require_ready};
+use crate::identity::{Error, require_ready};
 use crate::store::page::Page;
 use crate::store::sessions::{self, SessionCursor, SessionsOf};
 
@@ -57,7 +57,7 @@ impl Session {
 
     /// True for the session that makes this request.
     async fn current(&self, context: &Context<'_>) -> bool {
-        matches!(&context.caller().principal, Principal::User(user) if user.access.session_id == self.0.id)
+        context.caller().session_id() == Some(self.0.id)
     }
 
     /// The client address of the sign-in.
@@ -127,7 +127,7 @@ pub struct SessionFilter {
 
 impl SessionFilter {
     pub fn into_store(self, context: &Context<'_>) -> Result<sessions::SessionFilter> {
-        let now = context.identity().clock().now();
+        let now = context.now();
         Ok(sessions::SessionFilter {
             user: self.user.map(|id| ids::user_id(&id, "filter.user")).transpose()?,
             status: self.status.map(|status| (status.into(), now)),

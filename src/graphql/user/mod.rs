@@ -21,7 +21,7 @@ use crate::graphql::role::Role;
 use crate::graphql::scalars::DateTime;
 use crate::graphql::session::{SessionConnection, SessionFilter, session_connection};
 use crate::identity::require_ready;
-use crate::store::hotels::HotelsOf;
+use crate::store::hotels::{Holder, HotelsOf};
 use crate::store::sessions::SessionsOf;
 use crate::store::users::{self, UserOrderField as Field, UsersOf};
 
@@ -122,7 +122,7 @@ impl User {
     /// Roles held, by name. A user holds few, so this is a plain list.
     async fn roles(&self, context: &Context<'_>) -> Result<Vec<Role>> {
         let roles = context.loader().load_one(RolesOf(self.0.id)).await?.unwrap_or_default();
-        Ok(roles.iter().cloned().map(Role).collect())
+        Ok(roles.iter().cloned().map(Role::from).collect())
     }
 
     /// Union of the permissions of the user's active roles, sorted.
@@ -146,9 +146,10 @@ impl User {
         before: Option<String>,
     ) -> Result<HotelConnection> {
         let page = PageArguments { first, after, last, before }.request(|cursor| read_text_cursor("hotel", cursor))?;
-        let user = HotelsOf { user_id: self.0.id, every: self.0.hotel_scope == users::HotelScope::All };
-        let hotels = context.loader().load_one(HotelPage { user, page }).await?;
-        Ok(hotel_connection(hotels, TotalCount::HotelsOfUser(HotelCount { user, at_most: None })))
+        let every = self.0.hotel_scope == users::HotelScope::All;
+        let of = HotelsOf { holder: Holder::User, id: self.0.id, every, only_active: false };
+        let hotels = context.loader().load_one(HotelPage { of, page }).await?;
+        Ok(hotel_connection(hotels, TotalCount::HotelsOf(HotelCount { of, at_most: None })))
     }
 
     /// Newest first. One's own; those of others with user:view.
@@ -262,7 +263,7 @@ impl UserFilter {
             parse_all(&ids, "filter.hotels")?;
             ids.iter().map(|id| ids::hotel_id(id, "filter.hotels")).collect::<Result<Vec<_>>>()
         });
-        let now = context.identity().clock().now();
+        let now = context.now();
         Ok(users::UserFilter {
             search: search_text(self.search)?,
             active: self.active,

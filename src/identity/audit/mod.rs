@@ -13,8 +13,10 @@ pub use chain::{Finding, Verification};
 pub use export::Exported;
 pub use reading::whole_detail;
 
+use super::caller::person as person_in;
 use super::masking::masked;
-use super::{Caller, Error, Failure, Identity, Principal, RefusalCode};
+use super::{Actor, Caller, Error, Failure, Identity, Principal, RefusalCode, Who};
+use crate::store::api_keys::ApiKey;
 use crate::store::audit::{self, NewEvent, Origin};
 use crate::store::hotels::Hotel;
 use crate::store::roles::Role;
@@ -53,6 +55,10 @@ pub(super) fn user_gid(id: Uuid) -> String {
     format!("user:{id}")
 }
 
+pub(super) fn key_gid(id: Uuid) -> String {
+    format!("apikey:{id}")
+}
+
 impl Happening {
     pub fn new(event_type: &'static str) -> Self {
         Self {
@@ -71,9 +77,14 @@ impl Happening {
         Self { success: false, ..Self::new(event_type) }
     }
 
-    /// Done by this user; None is the operator at the command line.
-    pub fn by(self, actor: impl Into<Option<Uuid>>) -> Self {
-        Self { actor: actor.into().map(user_gid), ..self }
+    /// Done by a user or an API key; the operator at the command line is nobody in the trail.
+    pub fn by(self, actor: &Actor) -> Self {
+        Self { actor: actor.global_id(), ..self }
+    }
+
+    /// Done by a user whose session it is about.
+    pub fn by_user(self, id: Uuid) -> Self {
+        Self { actor: Some(user_gid(id)), ..self }
     }
 
     /// Done to this user, or to something of theirs, which [`Happening::to`] then names.
@@ -93,6 +104,12 @@ impl Happening {
     /// Done to this, by global id.
     pub fn to(self, subject: String) -> Self {
         Self { subject: Some(subject), ..self }
+    }
+
+    /// Of these hotels; of none where it is of every one.
+    pub fn within(self, hotel_scope: HotelScope, hotels: &[String]) -> Self {
+        let hotels = if hotel_scope == HotelScope::Assigned { hotels.to_vec() } else { Vec::new() };
+        Self { hotels, ..self }
     }
 
     pub fn at_hotel(self, hotel: &str) -> Self {
@@ -203,6 +220,18 @@ pub(super) fn fields_of_hotel(hotel: &Hotel) -> Vec<Field> {
     ]
 }
 
+pub(super) fn fields_of_api_key(key: &ApiKey) -> Vec<Field> {
+    let scope = if key.hotel_scope == HotelScope::All { "ALL" } else { "ASSIGNED" };
+    vec![
+        field("name", key.name.as_str()),
+        field("service_name", key.service_name.as_str()),
+        field("permissions", key.permissions.clone()),
+        field("hotel_scope", scope),
+        field("hotels", key.hotels.clone()),
+        field("expires_at", key.expires_at.map(|until| until.to_rfc3339())),
+    ]
+}
+
 impl Identity {
     /// Appends audit events to the transaction that does what they tell of.
     pub(super) async fn record(
@@ -255,24 +284,21 @@ impl Identity {
         outcome: Result<T, Failure>,
     ) -> Result<T, Failure> {
         let Err(failure) = &outcome else { return outcome };
-        let (Some(reason), Principal::User(user)) = (reason_by_rule(failure), &caller.principal) else {
+        let (Some(reason), Principal::Known(actor)) = (reason_by_rule(failure), &caller.principal) else {
             return outcome;
         };
-        if user.operator {
-            return outcome;
-        }
-        let access = &user.access;
         // About whoever tried it: whom they tried it on need not be theirs to know of.
-        let mut happening = Happening::failed("change_refused")
-            .by(access.user_id)
-            .about(user.person())
-            .with("operation", operation)
-            .with("reason", reason);
+        let happening = match &actor.who {
+            Who::User(access) => Happening::failed("change_refused").about(person_in(access)),
+            Who::ApiKey(key) => Happening::failed("change_refused").within(key.hotel_scope, &key.hotels),
+            Who::Operator => return outcome,
+        };
+        let mut happening = happening.by(actor).with("operation", operation).with("reason", reason);
         happening.subject = subject;
         let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;
         self.record(&mut transaction, caller, vec![happening], self.clock.now()).await?;
         transaction.commit().await?;
-        tracing::warn!(user_id = %access.user_id, operation, reason, "change_refused");
+        tracing::warn!(actor = %actor, operation, reason, "change_refused");
         outcome
     }
 }

@@ -3,6 +3,7 @@
 //! A permission comes from any active role, and the hotel scope bounds where it holds. To change somebody, one must see
 //! them, reach every hotel that they reach and hold every permission that they hold; nobody gives what they do not have.
 
+pub(super) mod decisions;
 #[cfg(test)]
 mod tests;
 
@@ -11,8 +12,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::masking::masked;
-use super::{Error, Principal, Refusal, RefusalCode, Result, UserPrincipal};
+use super::{Actor, Error, Principal, Refusal, RefusalCode, Result};
 use crate::store::Scope;
+use crate::store::access::SessionAccess;
+use crate::store::api_keys::ApiKey;
 use crate::store::audit::events::AuditEvent;
 use crate::store::hotels::Hotel;
 use crate::store::roles::Role;
@@ -29,41 +32,47 @@ pub(super) const ADMINISTRATOR: &str = "SYSTEM_ADMIN";
 pub(super) fn scope_of(principal: &Principal) -> Scope {
     match principal {
         Principal::Anonymous => Scope::default(),
-        Principal::User(user) => scope_of_user(user),
+        Principal::Known(actor) => scope_of_actor(actor),
     }
 }
 
-pub(super) fn scope_of_user(user: &UserPrincipal) -> Scope {
-    if user.operator {
+pub(super) fn scope_of_actor(actor: &Actor) -> Scope {
+    if actor.is_operator() {
         return Scope::system();
     }
-    let own = Scope { user_id: Some(user.access.user_id), ..Scope::default() };
-    if user.confined {
+    let own = Scope { user_id: actor.user_id(), api_key_id: actor.api_key_id(), ..Scope::default() };
+    if actor.confined {
         return own;
     }
     Scope {
-        all_hotels: user.access.hotel_scope == HotelScope::All,
-        view_users: user.may("user:view"),
-        read_audit: user.may("system:monitor") || user.may("system:admin"),
-        hotels: Arc::from(user.access.hotels.as_slice()),
+        all_hotels: actor.hotel_scope() == HotelScope::All,
+        view_users: actor.may("user:view"),
+        read_audit: actor.may("system:monitor") || actor.may("system:admin"),
+        see_api_keys: may_manage_api_keys(actor).is_ok(),
+        hotels: Arc::from(actor.hotels()),
         ..own
     }
 }
 
-/// The user, or the refusal of whoever is none.
-pub(super) fn signed_in(principal: &Principal) -> Result<&Arc<UserPrincipal>> {
+/// Who asks, or the refusal of a stranger.
+pub(super) fn known(principal: &Principal) -> Result<&Arc<Actor>> {
     match principal {
-        Principal::User(user) => Ok(user),
+        Principal::Known(actor) => Ok(actor),
         Principal::Anonymous => Err(Error::Unauthenticated(
             "sign in first: call login and send its accessToken as `Authorization: Bearer <token>`",
         )),
     }
 }
 
-/// The user, unless the password must be changed first.
-pub(super) fn ready(principal: &Principal) -> Result<&Arc<UserPrincipal>> {
-    let user = signed_in(principal)?;
-    if user.confined { Err(Error::PasswordChangeRequired) } else { Ok(user) }
+/// Who asks, unless the password must be changed first.
+pub(super) fn ready(principal: &Principal) -> Result<&Arc<Actor>> {
+    let actor = known(principal)?;
+    if actor.confined { Err(Error::PasswordChangeRequired) } else { Ok(actor) }
+}
+
+/// The user who asks, in their session.
+pub(super) fn in_session(principal: &Principal) -> Result<&SessionAccess> {
+    known(principal)?.user().ok_or(Error::Forbidden("a session of your own"))
 }
 
 /// What is done to a user.
@@ -86,7 +95,7 @@ pub(super) enum UserAction {
 
 /// Whether the caller may do this to anybody, or to themself. Asked before anything is read, so that the answer tells
 /// nothing of who there is.
-pub(super) fn may_begin(caller: &UserPrincipal, action: UserAction, to_oneself: bool) -> Result<()> {
+pub(super) fn may_begin(caller: &Actor, action: UserAction, to_oneself: bool) -> Result<()> {
     if to_oneself && matches!(action, UserAction::Rename | UserAction::EndSessions) {
         return Ok(());
     }
@@ -100,12 +109,12 @@ pub(super) fn may_begin(caller: &UserPrincipal, action: UserAction, to_oneself: 
 
 /// Whether the caller, who may begin, may do this to this user. `field` names the user in the input.
 pub(super) fn on_user(
-    caller: &UserPrincipal,
+    caller: &Actor,
     action: UserAction,
     target: &UserState,
     field: &'static str,
 ) -> Result<(), Refusal> {
-    let oneself = caller.access.user_id == target.id;
+    let oneself = caller.user_id() == Some(target.id);
     if !sees(caller, target) {
         return Err(no_such("user", field));
     }
@@ -132,37 +141,42 @@ pub(super) fn no_such(noun: &str, field: &'static str) -> Refusal {
 }
 
 /// By the same rule as the lists: oneself, the people of one's own hotels, with scope ALL and user:view everyone.
-fn sees(caller: &UserPrincipal, target: &UserState) -> bool {
-    caller.access.user_id == target.id
-        || (caller.access.hotel_scope == HotelScope::All && caller.may("user:view"))
-        || target.hotels.iter().any(|hotel| caller.access.hotels.contains(hotel))
+fn sees(caller: &Actor, target: &UserState) -> bool {
+    caller.user_id() == Some(target.id)
+        || (caller.hotel_scope() == HotelScope::All && caller.may("user:view"))
+        || (sees_colleagues(caller) && target.hotels.iter().any(|hotel| caller.hotels().contains(hotel)))
+}
+
+/// People know those they work with; a service has to be allowed to.
+fn sees_colleagues(caller: &Actor) -> bool {
+    caller.api_key_id().is_none() || caller.may("user:view")
 }
 
 /// Reaches every hotel that the target reaches, and holds every permission that the target holds.
-fn commands(caller: &UserPrincipal, target: &UserState) -> bool {
+fn commands(caller: &Actor, target: &UserState) -> bool {
     may_give_scope(caller, target.hotel_scope)
         && target.hotels.iter().all(|hotel| reaches(caller, hotel))
         && target.permissions.iter().all(|permission| caller.may(permission))
 }
 
 /// Whether the caller may add users.
-pub(super) fn may_add_users(caller: &UserPrincipal) -> Result<()> {
+pub(super) fn may_add_users(caller: &Actor) -> Result<()> {
     if caller.may("user:create") { Ok(()) } else { Err(Error::Forbidden("the permission user:create")) }
 }
 
 /// Nobody gives a role that grants what they do not hold, nor takes part in giving it by making it active later.
-pub(super) fn may_give_role(caller: &UserPrincipal, role: &Role) -> bool {
+pub(super) fn may_give_role(caller: &Actor, role: &Role) -> bool {
     role.permissions.iter().all(|permission| caller.may(permission))
 }
 
 /// Nobody gives every hotel who does not reach every hotel.
-pub(super) fn may_give_scope(caller: &UserPrincipal, scope: HotelScope) -> bool {
-    scope == HotelScope::Assigned || caller.access.hotel_scope == HotelScope::All
+pub(super) fn may_give_scope(caller: &Actor, scope: HotelScope) -> bool {
+    scope == HotelScope::Assigned || caller.hotel_scope() == HotelScope::All
 }
 
 /// Whether a hotel is within the caller's scope: what is not, is not there for them.
-pub(super) fn reaches(caller: &UserPrincipal, hotel_id: &str) -> bool {
-    caller.access.hotel_scope == HotelScope::All || caller.access.hotels.iter().any(|id| id == hotel_id)
+pub(super) fn reaches(caller: &Actor, hotel_id: &str) -> bool {
+    caller.hotel_scope() == HotelScope::All || caller.hotels().iter().any(|id| id == hotel_id)
 }
 
 /// Whether this user, as it stands, can administer the system.
@@ -184,15 +198,36 @@ pub(super) fn keeps_an_administrator(remaining: i64, field: &'static str) -> Res
 }
 
 /// Whether the caller may add, change and delete roles. They belong to the whole group, so that takes its every hotel.
-pub(super) fn may_change_roles(caller: &UserPrincipal) -> Result<()> {
-    if caller.may("system:admin") && caller.access.hotel_scope == HotelScope::All {
+pub(super) fn may_change_roles(caller: &Actor) -> Result<()> {
+    if caller.may("system:admin") && caller.hotel_scope() == HotelScope::All {
         return Ok(());
     }
     Err(Error::Forbidden("the permission system:admin and hotel scope ALL"))
 }
 
+/// Whether the caller may make, see and revoke API keys. A person's to do: a key that got into wrong hands must not be able
+/// to make others that outlive it.
+pub(super) fn may_manage_api_keys(caller: &Actor) -> Result<()> {
+    if caller.may("system:admin") && caller.api_key_id().is_none() {
+        return Ok(());
+    }
+    Err(Error::Forbidden("the permission system:admin, held by a user"))
+}
+
+/// Whether a key is within the caller's scope: one of which every hotel is, and one for no hotel any more if they made it.
+pub(super) fn reaches_api_key(caller: &Actor, key: &ApiKey) -> bool {
+    may_give_scope(caller, key.hotel_scope)
+        && key.hotels.iter().all(|hotel| reaches(caller, hotel))
+        && (caller.hotel_scope() == HotelScope::All || !key.hotels.is_empty() || key.created_by == caller.user_id())
+}
+
+/// Whether the caller may ask what others may do.
+pub(super) fn may_check_access(caller: &Actor) -> Result<()> {
+    if caller.may("user:view") { Ok(()) } else { Err(Error::Forbidden("the permission user:view")) }
+}
+
 /// Whether the caller may change this role, or delete it.
-pub(super) fn on_role(caller: &UserPrincipal, role: &Role) -> Result<(), Refusal> {
+pub(super) fn on_role(caller: &Actor, role: &Role) -> Result<(), Refusal> {
     if role.system {
         let message = "Built-in roles stay as they are: make a role of your own.";
         return Err(Refusal::new(RefusalCode::SystemRole, "id", message));
@@ -205,7 +240,7 @@ pub(super) fn on_role(caller: &UserPrincipal, role: &Role) -> Result<(), Refusal
 }
 
 /// Whether the caller may put these permissions into a role.
-pub(super) fn may_give_permissions(caller: &UserPrincipal, permissions: &[String]) -> Result<(), Refusal> {
+pub(super) fn may_give_permissions(caller: &Actor, permissions: &[String]) -> Result<(), Refusal> {
     match permissions.iter().find(|permission| !caller.may(permission)) {
         None => Ok(()),
         Some(missing) => {
@@ -216,15 +251,15 @@ pub(super) fn may_give_permissions(caller: &UserPrincipal, permissions: &[String
 }
 
 /// Whether the caller may add hotels: a new one is within nobody's assigned hotels.
-pub(super) fn may_add_hotels(caller: &UserPrincipal) -> Result<()> {
-    if caller.may("hotel:create") && caller.access.hotel_scope == HotelScope::All {
+pub(super) fn may_add_hotels(caller: &Actor) -> Result<()> {
+    if caller.may("hotel:create") && caller.hotel_scope() == HotelScope::All {
         return Ok(());
     }
     Err(Error::Forbidden("the permission hotel:create and hotel scope ALL"))
 }
 
 /// Whether the caller may change hotels at all; which, [`reaches`] says.
-pub(super) fn may_change_hotels(caller: &UserPrincipal) -> Result<()> {
+pub(super) fn may_change_hotels(caller: &Actor) -> Result<()> {
     if caller.may("hotel:update") { Ok(()) } else { Err(Error::Forbidden("the permission hotel:update")) }
 }
 
@@ -243,5 +278,5 @@ pub fn origin_is_visible(principal: &Principal, event: &AuditEvent) -> bool {
     let Ok(user) = ready(principal) else { return false };
     user.may("system:monitor")
         || user.may("system:admin")
-        || event.actor.as_ref().is_none_or(|actor| *actor == user.global_id())
+        || event.actor.as_ref().is_none_or(|actor| Some(actor) == user.global_id().as_ref())
 }

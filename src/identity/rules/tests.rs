@@ -5,8 +5,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
+use crate::identity::Who;
 use crate::identity::permissions::PERMISSIONS;
-use crate::store::access::SessionAccess;
 use HotelScope::{All, Assigned};
 
 const ME: Uuid = Uuid::max();
@@ -33,7 +33,7 @@ fn permissions_of(role: &str) -> Vec<String> {
     words.split_whitespace().map(str::to_owned).collect()
 }
 
-fn caller_with(permissions: Vec<String>, hotel_scope: HotelScope, hotels: &[&str]) -> UserPrincipal {
+fn caller_with(permissions: Vec<String>, hotel_scope: HotelScope, hotels: &[&str]) -> Actor {
     let start = DateTime::UNIX_EPOCH;
     let access = SessionAccess {
         session_id: Uuid::nil(),
@@ -48,12 +48,12 @@ fn caller_with(permissions: Vec<String>, hotel_scope: HotelScope, hotels: &[&str
         permissions,
         hotels: hotels.iter().map(|hotel| (*hotel).to_owned()).collect(),
     };
-    UserPrincipal { access, confined: false, operator: false }
+    Actor { who: Who::User(access), confined: false }
 }
 
 fn principal(hotel_scope: HotelScope, permissions: &[&str], hotels: &[&str], confined: bool) -> Principal {
     let permissions = permissions.iter().map(|word| (*word).to_owned()).collect();
-    Principal::User(Arc::new(UserPrincipal { confined, ..caller_with(permissions, hotel_scope, hotels) }))
+    Principal::Known(Arc::new(Actor { confined, ..caller_with(permissions, hotel_scope, hotels) }))
 }
 
 fn target(id: Uuid, role: &str, hotel_scope: HotelScope, hotels: &[&str]) -> UserState {
@@ -76,8 +76,8 @@ fn target(id: Uuid, role: &str, hotel_scope: HotelScope, hotels: &[&str]) -> Use
 }
 
 /// What the rules answer, in one word.
-fn answer(caller: &UserPrincipal, action: UserAction, target: &UserState) -> &'static str {
-    if let Err(error) = may_begin(caller, action, target.id == caller.access.user_id) {
+fn answer(caller: &Actor, action: UserAction, target: &UserState) -> &'static str {
+    if let Err(error) = may_begin(caller, action, caller.user_id() == Some(target.id)) {
         return if matches!(error, Error::Forbidden(_)) { "forbidden" } else { "other" };
     }
     match on_user(caller, action, target, "id") {
@@ -309,10 +309,10 @@ fn what_a_principal_may_see() {
 fn who_may_begin_at_all() {
     let ordinary = principal(Assigned, &[], &[], false);
     let confined = principal(All, &["system:admin"], &[], true);
-    assert!(matches!(signed_in(&Principal::Anonymous), Err(Error::Unauthenticated(_))));
+    assert!(matches!(known(&Principal::Anonymous), Err(Error::Unauthenticated(_))));
     assert!(matches!(ready(&Principal::Anonymous), Err(Error::Unauthenticated(_))));
-    assert!(signed_in(&ordinary).is_ok() && ready(&ordinary).is_ok());
-    assert!(signed_in(&confined).is_ok());
+    assert!(known(&ordinary).is_ok() && ready(&ordinary).is_ok());
+    assert!(known(&confined).is_ok());
     assert!(matches!(ready(&confined), Err(Error::PasswordChangeRequired)));
 }
 

@@ -8,16 +8,16 @@ use uuid::Uuid;
 
 use crate::identity::audit::{Happening, fields_of_user};
 use crate::identity::rules::{self, UserAction};
-use crate::identity::{Caller, Error, Failure, Identity, Refusal, RefusalCode, UserPrincipal};
+use crate::identity::{Actor, Caller, Error, Failure, Identity, Refusal, RefusalCode, Who};
 use crate::store::sessions::{self, Ending};
 use crate::store::users::changes::{self, Pairs, UserState};
-use crate::store::{self, Scope, Transaction, Writes, access};
+use crate::store::{self, Scope, Transaction, Writes, access, api_keys};
 
 /// Users under change.
 pub(in crate::identity) struct UserChange {
     pub transaction: Transaction,
     /// The caller, as of now and not as of the request's beginning.
-    pub actor: UserPrincipal,
+    pub actor: Actor,
     /// The users as they stand, locked, by id.
     pub users: Vec<UserState>,
     /// Later than every change of these users before.
@@ -50,14 +50,22 @@ impl Identity {
         &self,
         transaction: &mut Transaction,
         caller: &Caller,
-    ) -> Result<UserPrincipal, Failure> {
-        let user = rules::ready(&caller.principal)?;
-        if user.operator {
-            return Ok(UserPrincipal::clone(user));
-        }
-        let access = access::of_session(transaction, user.access.session_id, self.clock.now()).await?;
-        let ended = || Error::Unauthenticated("the session has just ended; sign in again");
-        let actor = self.user_principal(access.ok_or_else(ended)?);
+    ) -> Result<Actor, Failure> {
+        let before = rules::ready(&caller.principal)?;
+        let now = self.clock.now();
+        let actor = match &before.who {
+            Who::User(access) => {
+                let access = access::of_session(transaction, access.session_id, now).await?;
+                let ended = || Error::Unauthenticated("the session has just ended; sign in again");
+                self.in_session(access.ok_or_else(ended)?)
+            }
+            Who::ApiKey(key) => {
+                let key = api_keys::access_by_id(transaction, key.id, now).await?;
+                let ended = || Error::Unauthenticated("the API key has just been revoked or has expired");
+                Actor { who: Who::ApiKey(key.ok_or_else(ended)?), confined: false }
+            }
+            Who::Operator => Actor::clone(before),
+        };
         if actor.confined { Err(Error::PasswordChangeRequired.into()) } else { Ok(actor) }
     }
 
@@ -75,7 +83,7 @@ impl Identity {
         let actor = self.actor(&mut transaction, caller).await?;
         for id in ids {
             let target = users.iter().find(|user| user.id == *id).ok_or_else(|| rules::no_such("user", field))?;
-            rules::may_begin(&actor, action, actor.access.user_id == *id)?;
+            rules::may_begin(&actor, action, actor.user_id() == Some(*id))?;
             rules::on_user(&actor, action, target, field)?;
         }
         let now = users.iter().fold(self.clock.now(), |now, user| later_than(user.updated_at, now));
@@ -115,11 +123,11 @@ impl Identity {
             rules::keeps_an_administrator(others, field)?;
         }
         let by = actor.id();
-        transaction.act_as(&rules::scope_of_user(&actor), Writes::Users).await?;
+        transaction.act_as(&rules::scope_of_actor(&actor), Writes::Users).await?;
         let mut happenings = Vec::new();
         for (before, after) in &changed {
             let mut happening = Happening::new(event_type)
-                .by(by)
+                .by(&actor)
                 .about(after.into())
                 .about(before.into())
                 .with_changes(&fields_of_user(before), &fields_of_user(after))

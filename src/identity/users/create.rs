@@ -6,7 +6,7 @@ use super::change::{as_allowed, email_taken};
 use crate::identity::audit::{Happening, fields_of_user};
 use crate::identity::fields::{self, MAX_ROLES_OR_HOTELS, Problems};
 use crate::identity::password_rules::Owner;
-use crate::identity::{Caller, Failure, Identity, Refusal, RefusalCode, UserPrincipal, passwords, rules};
+use crate::identity::{Actor, Caller, Failure, Identity, Refusal, RefusalCode, passwords, rules};
 use crate::store::users::HotelScope;
 use crate::store::users::changes::{self, Pairs, UserState};
 use crate::store::{Transaction, Writes, hotels, roles};
@@ -84,7 +84,7 @@ impl Identity {
             updated_at: now,
         };
         let by = actor.id();
-        transaction.act_as(&rules::scope_of_user(&actor), Writes::Users).await?;
+        transaction.act_as(&rules::scope_of_actor(&actor), Writes::Users).await?;
         if !changes::insert(&mut transaction, &user, &hash, by).await? {
             return Err(email_taken());
         }
@@ -98,7 +98,7 @@ impl Identity {
             as_allowed(changes::add_roles(&mut transaction, &role_pairs, now, by).await?, role_pairs.len())?;
         }
         let happening =
-            Happening::new("user_created").by(by).about((&user).into()).with_changes(&[], &fields_of_user(&user));
+            Happening::new("user_created").by(&actor).about((&user).into()).with_changes(&[], &fields_of_user(&user));
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
         tracing::info!(actor = %actor, user_id = %user.id, "user_created");
@@ -128,7 +128,7 @@ impl RolesToGive {
         names
     }
 
-    pub fn allowed_to(&self, actor: &UserPrincipal) -> Result<(), Failure> {
+    pub fn allowed_to(&self, actor: &Actor) -> Result<(), Failure> {
         match self.0.iter().find(|role| !rules::may_give_role(actor, role)) {
             None => Ok(()),
             Some(role) => {
@@ -140,7 +140,7 @@ impl RolesToGive {
 }
 
 /// A hotel out of reach is one that does not exist.
-pub(super) fn may_give_hotels(actor: &UserPrincipal, asked: &[String], found: &[String]) -> Result<(), Failure> {
+pub(in crate::identity) fn may_give_hotels(actor: &Actor, asked: &[String], found: &[String]) -> Result<(), Failure> {
     let there = |id: &String| found.contains(id) && rules::reaches(actor, id);
     if asked.iter().all(there) { Ok(()) } else { Err(rules::no_such("hotel", "hotels").into()) }
 }

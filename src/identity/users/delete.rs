@@ -30,12 +30,11 @@ impl Identity {
             let others = changes::administrators_besides(&mut transaction, &[id], rules::ADMINISTRATOR).await?;
             rules::keeps_an_administrator(others, "id")?;
         }
-        let by = actor.id();
-        transaction.act_as(&rules::scope_of_user(&actor), Writes::Users).await?;
+        transaction.act_as(&rules::scope_of_actor(&actor), Writes::Users).await?;
         as_allowed(changes::delete(&mut transaction, id).await?, 1)?;
         audit::erase_person(&mut transaction, id).await?;
         let happening = Happening::new("user_deleted")
-            .by(by)
+            .by(&actor)
             .about((&user).into())
             .with_changes(&fields_of_user(&user), &[])
             .without_personal();

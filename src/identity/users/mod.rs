@@ -17,6 +17,7 @@ use uuid::Uuid;
 pub use assign::Assignment;
 pub(super) use change::{as_allowed, later_than};
 pub use create::NewUser;
+pub(super) use create::may_give_hotels;
 pub use record::UserRecord;
 pub(super) use standing::MAX_REASON;
 pub use transfer::{Import, Imported, Keep, Wrong};

@@ -32,7 +32,7 @@ impl Identity {
         let names_alone = update.email.is_kept() && update.email_verified.is_kept() && update.hotel_scope.is_kept();
         let action = if names_alone { UserAction::Rename } else { UserAction::Update };
         let user = rules::ready(&caller.principal)?;
-        rules::may_begin(user, action, user.access.user_id == id)?;
+        rules::may_begin(user, action, user.user_id() == Some(id))?;
         let mut problems = Problems::default();
         let email = update.email.given(|email| {
             problems.check(fields::not_null("email", email).and_then(|email| fields::email("email", &email)))
@@ -55,7 +55,7 @@ impl Identity {
             changes::lock_email(&mut transaction, id).await?;
         }
         let change = self.begin_user_change(transaction, caller, action, &[id], "id").await?;
-        let oneself = change.actor.access.user_id == id;
+        let oneself = change.actor.user_id() == Some(id);
         if oneself && email_verified == Some(false) {
             let message = "This is your own account: you could not sign in any more.";
             return Err(Refusal::new(RefusalCode::LastAdministrator, "emailVerified", message).into());

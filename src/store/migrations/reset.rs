@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Executor};
 use super::{Result, TABLES};
 
 /// The functions of the migrations, which go with the tables.
-pub(super) const FUNCTIONS: [&str; 14] = [
+pub(super) const FUNCTIONS: [&str; 19] = [
     "principal_is_system",
     "principal_is_set",
     "principal_user_id",
@@ -21,6 +21,11 @@ pub(super) const FUNCTIONS: [&str; 14] = [
     "drop_audit_partitions",
     "erase_person_from_audit_events",
     "principal_writes",
+    "principal_api_key_id",
+    "principal_id",
+    "principal_sees_api_keys",
+    "principal_hotels_of_people",
+    "principal_reaches_api_key",
 ];
 
 /// Drops tables and functions. What others built upon them (views, foreign keys) goes as well, their tables stay.

@@ -1,6 +1,8 @@
-//! Users: lists and look-ups; [`sign_in`] holds what sign-in reads and writes of them, [`changes`] what administration does.
+//! Users: lists and look-ups; [`sign_in`] holds what sign-in reads and writes of them, [`changes`] what administration does,
+//! [`decisions`] what access decisions look at.
 
 pub mod changes;
+pub mod decisions;
 pub mod sign_in;
 pub mod transfer;
 
@@ -284,7 +286,7 @@ fn push_visible(query: &mut QueryBuilder<Postgres>, transaction: &Transaction) {
     }
     query.push(" AND (u.id = ").push_bind(scope.user_id);
     query.push(" OR EXISTS (SELECT 1 FROM user_hotels shared WHERE shared.user_id = u.id AND shared.hotel_id = ANY(");
-    query.push_bind(scope.hotels.to_vec()).push(")))");
+    query.push_bind(scope.hotels_of_people()).push(")))");
 }
 
 fn push_filter(query: &mut QueryBuilder<Postgres>, transaction: &Transaction, filter: &UserFilter) {

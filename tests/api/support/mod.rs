@@ -4,6 +4,7 @@
 mod client;
 mod command;
 mod external;
+mod node;
 mod postgres;
 mod proxy;
 mod server;
@@ -12,6 +13,7 @@ mod world;
 pub use client::{Answer, Client};
 pub use command::{one_line, run_with_input, told, told_json, voicehive};
 pub use external::ExternalServer;
+pub use node::in_node_folder;
 pub use postgres::{TestDatabase, cluster_folder, connect_as};
 pub use proxy::Proxy;
 pub use server::{Setup, TestApp};

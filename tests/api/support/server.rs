@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use voicehive_identity::clock::Clock;
+use voicehive_identity::graphql::SchemaOptions;
 use voicehive_identity::graphql::documents::Trusted;
 use voicehive_identity::graphql::guard::Limits;
 use voicehive_identity::http::{self, App, Options, ServerSettings};
@@ -65,6 +66,7 @@ pub fn identity_settings(folder: &Path) -> Settings {
         throttle: ThrottleSettings {
             requests_per_minute: NonZeroU32::new(1_000_000).expect("some"),
             request_burst: NonZeroU32::new(100_000).expect("some"),
+            requests_per_api_key: NonZeroU32::new(1_000_000).expect("some"),
             refreshes_per_minute: NonZeroU32::new(100_000).expect("some"),
             new_documents_per_minute: NonZeroU32::new(100_000).expect("some"),
         },
@@ -110,10 +112,11 @@ impl Setup {
             max_requests: 1024,
             max_requests_per_address: 1024,
             refresh_cookie: false,
+            public_url: None,
             cors_origins: Vec::new(),
             limits,
             trusted: Trusted::default(),
-            introspection: true,
+            schema: SchemaOptions { introspection: true, federation: false },
             explorer: true,
             private_metrics: false,
             show_statements: true,

@@ -1,5 +1,7 @@
 //! The old REST calls, as the clients of the service before us know them. The same operations as the mutations: only the
-//! shapes differ.
+//! shapes differ. Those for API keys are in [`api_keys`].
+
+pub mod api_keys;
 
 use std::sync::Arc;
 
@@ -13,10 +15,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::request::{About, BodyError, Left, Statements, bearer, read_body, session_id};
+use super::request::{About, BodyError, Left, authenticate, begin, counted, read_body, session_id};
 use super::{App, cookie};
 use crate::clock::whole_seconds;
-use crate::identity::{Caller, Error, Failure, Principal, RefusalCode, SignIn, SignOut, SignedIn, UserPrincipal};
+use crate::identity::{Caller, Error, Failure, Principal, RefusalCode, SignIn, SignOut, SignedIn};
+use crate::store::access::SessionAccess;
 use crate::store::users::HotelScope;
 
 #[derive(Deserialize)]
@@ -55,7 +58,7 @@ pub async fn login(
         Ok(login) => login,
         Err(response) => return response,
     };
-    let (caller, left) = match anonymous(&app, &about) {
+    let (caller, left) = match admitted(&app, &about, Principal::Anonymous) {
         Ok(caller) => caller,
         Err(response) => return *response,
     };
@@ -87,7 +90,7 @@ pub async fn refresh(
         return malformed("refresh_token", "is missing");
     }
     let token = kept.filter(|_| refresh.refresh_token.is_empty()).unwrap_or(refresh.refresh_token);
-    let (caller, left) = match anonymous(&app, &about) {
+    let (caller, left) = match admitted(&app, &about, Principal::Anonymous) {
         Ok(caller) => caller,
         Err(response) => return *response,
     };
@@ -140,54 +143,43 @@ pub async fn logout(
 
 pub async fn me(State(app): State<Arc<App>>, Extension(about): Extension<About>, headers: HeaderMap) -> Response {
     match signed_in(&app, &about, &headers).await {
-        Ok((caller, user, left)) => {
-            let authenticated_at = instant(user.access.session_created_at);
+        Ok((caller, access, left)) => {
+            let authenticated_at = instant(access.session_created_at);
             counted(
                 &caller,
                 left,
-                Json(json!({ "user": user_of(&user), "authenticated_at": authenticated_at })).into_response(),
+                Json(json!({ "user": user_of(&access), "authenticated_at": authenticated_at })).into_response(),
             )
         }
         Err(response) => response,
     }
 }
 
-/// Whether this principal may ask once more; what is left to them.
-fn within_limits(app: &App, principal: &Principal, about: &About) -> Result<Left, Box<Response>> {
-    let allowance = app.identity.allowance(principal, &about.client);
-    match allowance.retry_after {
-        None => Ok(Left(allowance)),
-        Some(retry_after) => {
-            let mut response = failed(&Failure::Error(Error::RateLimited { retry_after }));
-            response.extensions_mut().insert(Left(allowance));
-            Err(Box::new(response))
-        }
+fn admitted(app: &App, about: &About, principal: Principal) -> Result<(Caller, Left), Box<Response>> {
+    begin(app, about, principal).map_err(|left| {
+        let mut response = failed(&Failure::Error(left.error()));
+        response.extensions_mut().insert(left);
+        Box::new(response)
+    })
+}
+
+/// The user who asks, in their session.
+async fn signed_in(app: &App, about: &About, headers: &HeaderMap) -> Result<(Caller, SessionAccess, Left), Response> {
+    let (caller, left) = known(app, about, headers).await?;
+    let Principal::Known(actor) = &caller.principal else { return Err(unauthorized("Not authenticated")) };
+    let Some(access) = actor.user().cloned() else {
+        return Err(with_detail(StatusCode::FORBIDDEN, "An API key has no session"));
+    };
+    Ok((caller, access, left))
+}
+
+/// Whoever asks with a credential that holds.
+async fn known(app: &App, about: &About, headers: &HeaderMap) -> Result<(Caller, Left), Response> {
+    let principal = authenticate(app, headers).await.map_err(|error| failed(&Failure::Error(error)))?;
+    if matches!(principal, Principal::Anonymous) {
+        return Err(unauthorized("Not authenticated"));
     }
-}
-
-fn anonymous(app: &App, about: &About) -> Result<(Caller, Left), Box<Response>> {
-    let left = within_limits(app, &Principal::Anonymous, about)?;
-    Ok((app.identity.caller(Principal::Anonymous, about.client.clone(), about.request_id.clone()), left))
-}
-
-async fn signed_in(
-    app: &App,
-    about: &About,
-    headers: &HeaderMap,
-) -> Result<(Caller, Arc<UserPrincipal>, Left), Response> {
-    // No header at all is answered like a token that does not hold.
-    let token = bearer(headers).unwrap_or_default();
-    let principal = app.identity.authenticate(Some(token)).await.map_err(|error| failed(&Failure::Error(error)))?;
-    let Principal::User(user) = &principal else { return Err(unauthorized("Not authenticated")) };
-    let user = user.clone();
-    let left = within_limits(app, &principal, about).map_err(|response| *response)?;
-    Ok((app.identity.caller(principal, about.client.clone(), about.request_id.clone()), user, left))
-}
-
-fn counted(caller: &Caller, left: Left, mut response: Response) -> Response {
-    response.extensions_mut().insert(left);
-    response.extensions_mut().insert(Statements(caller.statements.get()));
-    response
+    admitted(app, about, principal).map_err(|response| *response)
 }
 
 fn tokens(app: &App, signed_in: &SignedIn) -> Response {
@@ -198,7 +190,7 @@ fn tokens(app: &App, signed_in: &SignedIn) -> Response {
         "refresh_token": if kept { "" } else { refresh_token.as_str() },
         "token_type": "bearer",
         "expires_in": signed_in.tokens.expires_in.as_secs(),
-        "user": user_of(&signed_in.principal),
+        "user": user_of(&signed_in.access),
     }))
     .into_response();
     if kept {
@@ -207,8 +199,7 @@ fn tokens(app: &App, signed_in: &SignedIn) -> Response {
     response
 }
 
-fn user_of(user: &UserPrincipal) -> Value {
-    let access = &user.access;
+fn user_of(access: &SessionAccess) -> Value {
     json!({
         "user_id": access.user_id,
         "email": access.email,
@@ -232,6 +223,10 @@ pub fn failed(failure: &Failure) -> Response {
                 Some((RefusalCode::InvalidToken, _)) => unauthorized("Invalid refresh token"),
                 Some((RefusalCode::AccountLocked, message)) => unauthorized(message),
                 Some((RefusalCode::NotFound, _)) => with_detail(StatusCode::NOT_FOUND, "Session not found"),
+                Some((RefusalCode::InvalidValue, message)) => {
+                    malformed(refusal.and_then(|refusal| refusal.field).unwrap_or_default(), message)
+                }
+                Some((RefusalCode::PrivilegeEscalation, message)) => with_detail(StatusCode::FORBIDDEN, message),
                 _ => unauthorized("Invalid credentials"),
             };
             retry_after(&mut response, refusal.and_then(|refusal| refusal.retry_after));

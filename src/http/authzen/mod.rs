@@ -1,0 +1,305 @@
+//! Access decisions by the OpenID AuthZEN Authorization API 1.0, for gateways that speak it: a subject is a user by uuid, an
+//! action a permission, a resource a hotel by its PMS id. What was made of them stands in `context` beside the decision.
+//!
+//! [`search`] answers the other way round: who may, where, and what.
+
+pub mod search;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Extension, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::App;
+use super::client::base_url;
+use super::request::{About, BodyError, Left, authenticate, begin, counted, read_body};
+use crate::clock::whole_seconds;
+use crate::identity::{Caller, Check, Decision, Error, MAX_CHECKS, Principal, Reason};
+
+/// A subject or a resource.
+#[derive(Clone, Deserialize)]
+struct Entity {
+    #[serde(rename = "type")]
+    kind: String,
+    id: String,
+}
+
+#[derive(Clone, Deserialize)]
+struct Action {
+    name: String,
+}
+
+/// May this subject do this to this resource?
+#[derive(Clone, Deserialize)]
+struct Evaluation {
+    subject: Entity,
+    action: Action,
+    resource: Entity,
+}
+
+/// Something wrong with a request: its status, and one line.
+struct Refusal(StatusCode, String);
+
+fn invalid(problem: impl Into<String>) -> Refusal {
+    Refusal(StatusCode::BAD_REQUEST, problem.into())
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self(status, message) = self;
+        let mut response = (status, message).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"));
+        }
+        response
+    }
+}
+
+fn failed(error: &Error) -> Response {
+    let (status, wait) = match error {
+        Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, None),
+        Error::Forbidden(_) | Error::PasswordChangeRequired => (StatusCode::FORBIDDEN, None),
+        Error::BadInput { .. } => (StatusCode::BAD_REQUEST, None),
+        Error::RateLimited { retry_after } => (StatusCode::TOO_MANY_REQUESTS, Some(whole_seconds(*retry_after))),
+        Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, Some(1)),
+        Error::Internal(cause) => {
+            tracing::error!(cause, "request_failed");
+            let message = "something went wrong on our side; tell the operators the X-Request-ID of this answer";
+            return Refusal(StatusCode::INTERNAL_SERVER_ERROR, message.to_owned()).into_response();
+        }
+    };
+    let mut response = Refusal(status, error.to_string()).into_response();
+    if let Some(seconds) = wait {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// Who asks, and what: a JSON object, whose unknown members are not looked at.
+async fn asked(
+    app: &App,
+    about: &About,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Caller, Left, Map<String, Value>), Response> {
+    let principal = match authenticate(app, headers).await {
+        Ok(Principal::Anonymous) => {
+            let message = "send an API key as X-API-Key, or an access token as `Authorization: Bearer <token>`";
+            return Err(Refusal(StatusCode::UNAUTHORIZED, message.to_owned()).into_response());
+        }
+        Ok(principal) => principal,
+        Err(error) => return Err(failed(&error)),
+    };
+    let (caller, left) = begin(app, about, principal).map_err(|left| {
+        let mut response = failed(&left.error());
+        response.extensions_mut().insert(left);
+        response
+    })?;
+    match read_object(app, headers, body).await {
+        Ok(object) => Ok((caller, left, object)),
+        Err(refusal) => Err(counted(&caller, left, refusal.into_response())),
+    }
+}
+
+async fn read_object(app: &App, headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, Refusal> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        return Err(invalid("send the request as application/json"));
+    }
+    let body = read_body(body, app).await.map_err(|error| match error {
+        BodyError::TooLarge => Refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large".to_owned()),
+        BodyError::TooSlow => Refusal(StatusCode::REQUEST_TIMEOUT, "the body took too long".to_owned()),
+        BodyError::BrokeOff => invalid("the body broke off"),
+    })?;
+    match serde_json::from_slice(&body) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(invalid("the body must be a JSON object")),
+        Err(error) => Err(invalid(format!("the body is no JSON: {error}"))),
+    }
+}
+
+fn parse<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, String> {
+    serde_json::from_value(Value::Object(object)).map_err(|error| error.to_string())
+}
+
+/// One question, one answer.
+pub async fn evaluation(
+    State(app): State<Arc<App>>,
+    Extension(about): Extension<About>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let (caller, left, object) = match asked(&app, &about, &headers, body).await {
+        Ok(asked) => asked,
+        Err(response) => return response,
+    };
+    let response = one(&app, &caller, object).await;
+    counted(&caller, left, response)
+}
+
+async fn one(app: &App, caller: &Caller, object: Map<String, Value>) -> Response {
+    let evaluation = match parse::<Evaluation>(object) {
+        Ok(evaluation) => evaluation,
+        Err(problem) => return invalid(problem).into_response(),
+    };
+    match decide(app, caller, &[Ok(evaluation)]).await {
+        Ok(decisions) => Json(decisions.into_iter().next().unwrap_or_default()).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+/// Many questions, answered in their order. Without `evaluations`, the one that the object itself asks.
+pub async fn evaluations(
+    State(app): State<Arc<App>>,
+    Extension(about): Extension<About>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let (caller, left, object) = match asked(&app, &about, &headers, body).await {
+        Ok(asked) => asked,
+        Err(response) => return response,
+    };
+    let response = many(&app, &caller, object).await;
+    counted(&caller, left, response)
+}
+
+async fn many(app: &App, caller: &Caller, mut object: Map<String, Value>) -> Response {
+    let items = match object.remove("evaluations") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(items)) => items,
+        Some(_) => return invalid("`evaluations` must be a list").into_response(),
+    };
+    let stops_at = match semantic(object.remove("options")) {
+        Ok(stops_at) => stops_at,
+        Err(refusal) => return refusal.into_response(),
+    };
+    if items.is_empty() {
+        return one(app, caller, object).await;
+    }
+    if items.len() > MAX_CHECKS {
+        let problem = format!("`evaluations` holds {}; one call takes at most {MAX_CHECKS}", items.len());
+        return invalid(problem).into_response();
+    }
+    // What an item leaves out, the object itself says; whole, never member by member.
+    let defaults = ["subject", "action", "resource"].map(|name| (name, object.remove(name)));
+    let whole = |item: Value| match item {
+        Value::Object(mut item) => {
+            for (name, value) in &defaults {
+                if let (false, Some(value)) = (item.contains_key(*name), value) {
+                    item.insert((*name).to_owned(), value.clone());
+                }
+            }
+            parse::<Evaluation>(item)
+        }
+        _ => Err("an evaluation must be an object".to_owned()),
+    };
+    let asked: Vec<_> = items.into_iter().map(whole).collect();
+    match decide(app, caller, &asked).await {
+        Ok(mut decisions) => {
+            if let Some(last) = stops_at
+                && let Some(place) = decisions.iter().position(|one| one.get("decision") == Some(&Value::Bool(last)))
+            {
+                decisions.truncate(place + 1);
+            }
+            Json(json!({ "evaluations": decisions })).into_response()
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+/// The decision after which no more are wanted, if any is.
+fn semantic(options: Option<Value>) -> Result<Option<bool>, Refusal> {
+    let options = match options {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Object(options)) => options,
+        Some(_) => return Err(invalid("`options` must be an object")),
+    };
+    match options.get("evaluations_semantic") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(word)) if word == "execute_all" => Ok(None),
+        Some(Value::String(word)) if word == "deny_on_first_deny" => Ok(Some(false)),
+        Some(Value::String(word)) if word == "permit_on_first_permit" => Ok(Some(true)),
+        Some(_) => {
+            let words = "execute_all, deny_on_first_deny or permit_on_first_permit";
+            Err(invalid(format!("`options.evaluations_semantic` must be {words}")))
+        }
+    }
+}
+
+/// The decisions on all that can be understood; what cannot is denied, and says why.
+async fn decide(app: &App, caller: &Caller, asked: &[Result<Evaluation, String>]) -> Result<Vec<Value>, Error> {
+    let checks: Vec<Option<Check>> = asked.iter().map(|one| one.as_ref().ok().and_then(check_of)).collect();
+    let mut distinct: Vec<Check> = Vec::new();
+    let mut places: HashMap<&Check, usize> = HashMap::new();
+    for check in checks.iter().flatten() {
+        places.entry(check).or_insert_with(|| {
+            distinct.push(check.clone());
+            distinct.len() - 1
+        });
+    }
+    let decisions = app.identity.check_access(caller, &distinct).await?;
+    let decided = |check: &Check| places.get(check).and_then(|place| decisions.get(*place)).map(told);
+    let answer = |(one, check): (&Result<Evaluation, String>, &Option<Check>)| match (one, check) {
+        (Err(problem), _) => {
+            json!({ "decision": false, "context": { "error": { "status": 400, "message": problem } } })
+        }
+        (Ok(_), Some(check)) => decided(check).unwrap_or_default(),
+        (Ok(one), None) => {
+            denied(if user_of(&one.subject).is_none() { Reason::NoSuchUser } else { Reason::NoSuchHotel })
+        }
+    };
+    Ok(asked.iter().zip(&checks).map(answer).collect())
+}
+
+fn told(decision: &Decision) -> Value {
+    let roles: Vec<&str> = decision.granted_by.iter().map(|role| role.name.as_str()).collect();
+    let context = json!({ "reason": decision.reason.as_str(), "granted_by": roles });
+    json!({ "decision": decision.reason == Reason::Granted, "context": context })
+}
+
+fn denied(reason: Reason) -> Value {
+    json!({ "decision": false, "context": { "reason": reason.as_str() } })
+}
+
+/// What is asked, in our words; None where the subject is no user or the resource no hotel.
+fn check_of(asked: &Evaluation) -> Option<Check> {
+    let user = user_of(&asked.subject)?;
+    let hotel = hotel_of(&asked.resource)?;
+    Some(Check { user, permission: asked.action.name.clone(), hotel: Some(hotel) })
+}
+
+fn user_of(subject: &Entity) -> Option<Uuid> {
+    let id = subject.id.strip_prefix("user:").unwrap_or(&subject.id);
+    (subject.kind == "user").then(|| Uuid::try_parse(id).ok()).flatten()
+}
+
+fn hotel_of(resource: &Entity) -> Option<String> {
+    (resource.kind == "hotel" && !resource.id.contains('\0')).then(|| resource.id.clone())
+}
+
+/// Where to find what.
+pub async fn metadata(State(app): State<Arc<App>>, request: Request) -> Response {
+    let Some(base) = base_url(&app, &request) else {
+        return invalid("the Host header names no host").into_response();
+    };
+    let at = |path: &str| format!("{base}/access/v1/{path}");
+    let body = json!({
+        "policy_decision_point": base,
+        "access_evaluation_endpoint": at("evaluation"),
+        "access_evaluations_endpoint": at("evaluations"),
+        "search_subject_endpoint": at("search/subject"),
+        "search_resource_endpoint": at("search/resource"),
+        "search_action_endpoint": at("search/action"),
+    });
+    let cache = HeaderValue::from_static("public, max-age=300");
+    ([(header::CACHE_CONTROL, cache)], Json(body)).into_response()
+}

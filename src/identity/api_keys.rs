@@ -1,0 +1,163 @@
+//! API keys: what back-end services sign their requests with. Made and revoked by people, never by keys.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::audit::{Happening, fields_of_api_key, key_gid};
+use super::fields::{self, MAX_ROLES_OR_HOTELS, Problems};
+use super::users::MAX_REASON;
+use super::users::may_give_hotels;
+use super::{
+    Actor, Caller, Error, Failure, Identity, Principal, Refusal, RefusalCode, Result, Who, api_key_text, rules,
+};
+use crate::store::api_keys::{self, ApiKey, KeyCursor};
+use crate::store::page::{Page, PageRequest};
+use crate::store::users::HotelScope;
+use crate::store::{Scope, StatementCount, Writes, hotels};
+
+const MAX_NAME: usize = 100;
+
+/// A key to make.
+pub struct NewApiKey {
+    pub name: String,
+    pub service_name: String,
+    pub permissions: Vec<String>,
+    pub hotel_scope: HotelScope,
+    /// Ids of hotels; none under scope ALL.
+    pub hotels: Vec<String>,
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// One line for every key that is not honoured, whatever it is not honoured for.
+const INVALID_KEY: Error =
+    Error::Unauthenticated("the API key is not valid, has expired or was revoked; ask an administrator for another");
+
+impl Identity {
+    /// Who holds this API key. Whatever is sent takes the same steps.
+    pub async fn authenticate_key(&self, key: &str) -> Result<Principal> {
+        let now = self.clock.now();
+        let digest = api_key_text::digest(key);
+        let mut transaction = self.database.read(&Scope::system(), &StatementCount::default()).await?;
+        let access = api_keys::access_by_digest(&mut transaction, &digest, now).await?.ok_or(INVALID_KEY)?;
+        self.used_api_keys.note(access.id, access.last_used_at, now);
+        Ok(Principal::Known(Arc::new(Actor { who: Who::ApiKey(access), confined: false })))
+    }
+
+    /// The keys that the caller may see, revoked ones too, newest first.
+    pub async fn api_key_page(&self, caller: &Caller, page: &PageRequest<KeyCursor>) -> Result<Page<ApiKey>> {
+        rules::may_manage_api_keys(rules::ready(&caller.principal)?)?;
+        Ok(api_keys::page(&mut *caller.read().await?, page).await?)
+    }
+
+    pub async fn api_key_count(&self, caller: &Caller, at_most: Option<i64>) -> Result<i64> {
+        rules::may_manage_api_keys(rules::ready(&caller.principal)?)?;
+        Ok(api_keys::count(&mut *caller.read().await?, at_most).await?)
+    }
+
+    /// The visible ones among these keys: a key sees itself.
+    pub async fn api_keys_by_id(&self, caller: &Caller, ids: &[Uuid]) -> Result<Vec<ApiKey>> {
+        Ok(api_keys::by_ids(&mut *caller.read().await?, ids).await?)
+    }
+
+    /// Makes a key; its id, and the key itself, which is not to be had again.
+    pub async fn create_api_key(&self, caller: &Caller, new: NewApiKey) -> Result<(Uuid, Zeroizing<String>), Failure> {
+        let outcome = self.try_create_api_key(caller, new).await;
+        self.noting_refusals(caller, "create_api_key", None, outcome).await
+    }
+
+    async fn try_create_api_key(&self, caller: &Caller, new: NewApiKey) -> Result<(Uuid, Zeroizing<String>), Failure> {
+        rules::may_manage_api_keys(rules::ready(&caller.principal)?)?;
+        let now = self.clock.now();
+        let mut problems = Problems::default();
+        let name = problems.check(fields::required("name", &new.name, MAX_NAME));
+        let service_name = problems.check(fields::required("serviceName", &new.service_name, MAX_NAME));
+        let permissions = problems.check(fields::permissions("permissions", &new.permissions));
+        let hotels = problems.check(fields::distinct("hotels", &new.hotels, MAX_ROLES_OR_HOTELS, true));
+        problems.check(reach("hotels", new.hotel_scope, &hotels));
+        problems.check(fields::future("expiresAt", new.expires_at, now));
+        problems.settle()?;
+
+        let mut transaction = self.begin_change(caller).await?;
+        let found = hotels::lock_shared(&mut transaction, &hotels).await?;
+        let actor = self.actor(&mut transaction, caller).await?;
+        rules::may_manage_api_keys(&actor)?;
+        rules::may_give_permissions(&actor, &permissions)?;
+        if !rules::may_give_scope(&actor, new.hotel_scope) {
+            let message = "You do not reach every hotel yourself.";
+            return Err(Refusal::new(RefusalCode::PrivilegeEscalation, "hotelScope", message).into());
+        }
+        may_give_hotels(&actor, &hotels, &found)?;
+        let secret = api_key_text::new()?;
+        let key = ApiKey {
+            id: self.clock.new_id(),
+            name,
+            service_name,
+            prefix: api_key_text::prefix(&secret),
+            permissions,
+            hotel_scope: new.hotel_scope,
+            created_at: now,
+            created_by: actor.id(),
+            last_used_at: None,
+            expires_at: new.expires_at,
+            revoked_at: None,
+            hotels: found,
+        };
+        transaction.act_as(&rules::scope_of_actor(&actor), Writes::ApiKeys).await?;
+        api_keys::insert(&mut transaction, &key, &api_key_text::digest(&secret)).await?;
+        let happening = Happening::new("api_key_created")
+            .by(&actor)
+            .to(key_gid(key.id))
+            .within(key.hotel_scope, &key.hotels)
+            .with_changes(&[], &fields_of_api_key(&key));
+        self.record(&mut transaction, caller, vec![happening], now).await?;
+        transaction.commit().await?;
+        tracing::info!(actor = %actor, api_key_id = %key.id, service = key.service_name, "api_key_created");
+        Ok((key.id, secret))
+    }
+
+    /// Revokes a key, at once on every server. One that was revoked before stays as it was.
+    pub async fn revoke_api_key(&self, caller: &Caller, id: Uuid, reason: Option<&str>) -> Result<(), Failure> {
+        let outcome = self.try_revoke_api_key(caller, id, reason).await;
+        self.noting_refusals(caller, "revoke_api_key", Some(key_gid(id)), outcome).await
+    }
+
+    async fn try_revoke_api_key(&self, caller: &Caller, id: Uuid, reason: Option<&str>) -> Result<(), Failure> {
+        rules::may_manage_api_keys(rules::ready(&caller.principal)?)?;
+        let mut problems = Problems::default();
+        let reason = problems.check(fields::optional("reason", reason, MAX_REASON));
+        problems.settle()?;
+        let now = self.clock.now();
+        let mut transaction = self.begin_change(caller).await?;
+        let key = api_keys::by_ids(&mut transaction, &[id]).await?.pop();
+        let actor = self.actor(&mut transaction, caller).await?;
+        rules::may_manage_api_keys(&actor)?;
+        let key =
+            key.filter(|key| rules::reaches_api_key(&actor, key)).ok_or_else(|| rules::no_such("API key", "id"))?;
+        transaction.act_as(&rules::scope_of_actor(&actor), Writes::ApiKeys).await?;
+        if api_keys::revoke(&mut transaction, id, reason.as_deref(), now).await? == 0 {
+            return Ok(());
+        }
+        let happening = Happening::new("api_key_revoked")
+            .by(&actor)
+            .to(key_gid(id))
+            .within(key.hotel_scope, &key.hotels)
+            .with("reason", reason);
+        self.record(&mut transaction, caller, vec![happening], now).await?;
+        transaction.commit().await?;
+        tracing::info!(actor = %actor, api_key_id = %id, service = key.service_name, "api_key_revoked");
+        Ok(())
+    }
+}
+
+/// Whether scope and hotels go together.
+fn reach(field: &'static str, scope: HotelScope, hotels: &[String]) -> Result<(), Refusal> {
+    let message = match (scope, hotels.is_empty()) {
+        (HotelScope::All, false) => "Scope ALL covers every hotel: name none, or choose scope ASSIGNED.",
+        (HotelScope::Assigned, true) => "Name the hotels that the key is for, or choose scope ALL.",
+        _ => return Ok(()),
+    };
+    Err(Refusal::new(RefusalCode::InvalidValue, field, message))
+}

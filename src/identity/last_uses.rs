@@ -1,0 +1,54 @@
+//! When sessions and API keys were last used: gathered in memory, and written down for many at once.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::Identity;
+use crate::clock::after;
+use crate::store::{self, api_keys, sessions};
+
+/// How often at most it is written down of one.
+const INTERVAL: Duration = Duration::from_mins(1);
+
+/// Of one kind, as far as it is not written down yet.
+#[derive(Default)]
+pub(super) struct LastUses(Mutex<HashMap<Uuid, DateTime<Utc>>>);
+
+impl LastUses {
+    /// Notes that this one is used now, unless what is written down is recent enough.
+    pub fn note(&self, id: Uuid, written: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+        if written.is_none_or(|written| after(written, INTERVAL) <= now) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, now);
+        }
+    }
+
+    /// In the order of their ids: two servers that write at once then lock the rows in one order.
+    fn take(&self) -> Vec<(Uuid, DateTime<Utc>)> {
+        let mut used: Vec<_> =
+            std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect();
+        used.sort_unstable();
+        used
+    }
+}
+
+impl Identity {
+    /// Writes down which sessions and API keys were used since the last time; a background job does it.
+    pub async fn write_last_uses(&self) -> store::Result<()> {
+        let (used_sessions, used_keys) = (self.used_sessions.take(), self.used_api_keys.take());
+        if used_sessions.is_empty() && used_keys.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.database.background().await?;
+        if !used_sessions.is_empty() {
+            sessions::touch(&mut transaction, &used_sessions).await?;
+        }
+        if !used_keys.is_empty() {
+            api_keys::touch(&mut transaction, &used_keys).await?;
+        }
+        transaction.commit().await
+    }
+}
