@@ -1,6 +1,6 @@
 # `make run` serves on a database of its own; `make test` proves everything. Both install what the machine lacks.
 
-.PHONY: run test check dependencies fuzz schema queries
+.PHONY: run test check dependencies fuzz bench schema queries
 
 run:
 	@scripts/install-postgresql
@@ -25,6 +25,11 @@ check:
 dependencies:
 	@command -v cargo-deny >/dev/null || cargo install --quiet --locked cargo-deny
 	cargo deny check
+
+# What is claimed of speed, as ratios measured side by side.
+bench:
+	@scripts/install-postgresql
+	cargo bench --locked
 
 # A minute of hostile input for each of what reads it.
 fuzz:

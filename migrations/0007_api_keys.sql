@@ -103,18 +103,45 @@ $$;
 REVOKE ALL ON FUNCTION principal_reaches_api_key(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION principal_reaches_api_key(uuid) TO voicehive_app;
 
+-- All of those, for policies that look at many.
+CREATE FUNCTION principal_api_keys() RETURNS uuid[] LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog AS $$
+DECLARE
+    principal constant text := coalesce(current_setting('app.principal', true), '');
+    me constant uuid := public.principal_id();
+    mine constant text[] := public.principal_hotels();
+    keys uuid[];
+BEGIN
+    IF NOT public.principal_sees_api_keys() THEN
+        RETURN '{}';
+    END IF;
+    PERFORM set_config('app.principal', 'system', true);
+    SELECT coalesce(array_agg(k.id), '{}') INTO keys FROM public.api_keys k
+     WHERE k.hotel_scope = 'ASSIGNED'
+       AND NOT EXISTS (SELECT FROM public.api_key_hotels h WHERE h.api_key_id = k.id AND h.hotel_id <> ALL (mine))
+       AND (k.created_by = me OR EXISTS (SELECT FROM public.api_key_hotels h WHERE h.api_key_id = k.id));
+    PERFORM set_config('app.principal', principal, true);
+    RETURN keys;
+END
+$$;
+REVOKE ALL ON FUNCTION principal_api_keys() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION principal_api_keys() TO voicehive_app;
+
 CREATE POLICY own_key_and_those_in_reach ON api_keys FOR SELECT USING (
     id = (SELECT principal_api_key_id())
     OR (SELECT principal_sees_api_keys() AND principal_reaches_all_hotels())
-    OR ((SELECT principal_sees_api_keys()) AND principal_reaches_api_key(id)));
+    OR id = ANY ((SELECT principal_api_keys())::uuid[]));
 CREATE POLICY keys_in_reach_are_made ON api_keys FOR INSERT WITH CHECK (
     (SELECT principal_writes()) = 'api_keys' AND (SELECT principal_sees_api_keys())
     AND ((SELECT principal_reaches_all_hotels())
          OR (hotel_scope = 'ASSIGNED' AND created_by = (SELECT principal_id()))));
+-- A key that was made only ever ends: what it may do, and where, is not changed by anybody.
 CREATE POLICY keys_in_reach_are_revoked ON api_keys FOR UPDATE
     USING ((SELECT principal_writes()) = 'api_keys' AND (SELECT principal_sees_api_keys())
            AND ((SELECT principal_reaches_all_hotels()) OR principal_reaches_api_key(id)))
-    WITH CHECK ((SELECT principal_writes()) = 'api_keys');
+    WITH CHECK ((SELECT principal_writes()) = 'api_keys' AND NOT active AND revoked_at IS NOT NULL);
+REVOKE UPDATE ON api_keys FROM voicehive_app;
+GRANT UPDATE (active, revoked_at, revoke_reason, last_used_at) ON api_keys TO voicehive_app;
 CREATE POLICY hotels_of_visible_keys ON api_key_hotels FOR SELECT USING (
     EXISTS (SELECT 1 FROM api_keys WHERE api_keys.id = api_key_hotels.api_key_id));
 CREATE POLICY my_hotels_are_given_to_keys ON api_key_hotels FOR INSERT WITH CHECK (

@@ -149,6 +149,7 @@ pub fn identity(config: &Config, database: Database) -> anyhow::Result<Arc<Ident
             requests_per_minute: at_least_one(config.limits.requests_per_minute),
             request_burst: at_least_one(config.limits.request_burst),
             requests_per_api_key: at_least_one(config.limits.requests_per_api_key),
+            failed_api_keys_per_minute: at_least_one(config.limits.failed_api_keys_per_minute),
             refreshes_per_minute: at_least_one(config.limits.refreshes_per_minute),
             new_documents_per_minute: at_least_one(config.limits.new_documents_per_minute),
         },

@@ -101,6 +101,7 @@ impl Default for LimitsConfig {
             requests_per_minute: 6000,
             request_burst: 1000,
             requests_per_api_key: 60_000,
+            failed_api_keys_per_minute: 600,
             refreshes_per_minute: 600,
             new_documents_per_minute: 600,
             body_bytes: 1024 * 1024,

@@ -241,6 +241,9 @@ pub struct LimitsConfig {
     /// Requests a minute of one API key, on one server; so many may come at once. Default 60000.
     #[serde(deserialize_with = "whole::<1, 10_000_000, _, _>")]
     pub requests_per_api_key: u32,
+    /// API keys a minute from one address that are not honoured, on one server. Default 600.
+    #[serde(deserialize_with = "whole::<1, 10_000_000, _, _>")]
+    pub failed_api_keys_per_minute: u32,
     /// Refreshes a minute from one address, on one server. Default 600.
     #[serde(deserialize_with = "whole::<1, 10_000_000, _, _>")]
     pub refreshes_per_minute: u32,

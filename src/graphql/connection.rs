@@ -4,7 +4,7 @@ use async_graphql::connection::{Connection, Edge};
 use async_graphql::{Context, Object, OutputType};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::DateTime;
+use chrono::{DateTime, Datelike, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -90,13 +90,18 @@ pub fn read_text_cursor(list: &str, cursor: &str) -> Option<String> {
     (kind == list && text.len() <= 1024 && !text.contains('\0')).then_some(text)
 }
 
+/// An instant that PostgreSQL's calendar has.
+fn instant(micros: i64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_micros(micros).filter(|time| (-4000..=200_000).contains(&time.year()))
+}
+
 pub fn session_cursor(cursor: &SessionCursor) -> String {
     encode(&("session", cursor.created_at.timestamp_micros(), cursor.id))
 }
 
 pub fn read_session_cursor(cursor: &str) -> Option<SessionCursor> {
     let (kind, micros, id): (String, i64, Uuid) = decode(cursor)?;
-    let created_at = DateTime::from_timestamp_micros(micros)?;
+    let created_at = instant(micros)?;
     (kind == "session").then_some(SessionCursor { created_at, id })
 }
 
@@ -106,7 +111,7 @@ pub fn event_cursor(cursor: &EventCursor) -> String {
 
 pub fn read_event_cursor(cursor: &str) -> Option<EventCursor> {
     let (kind, micros, id): (String, i64, Uuid) = decode(cursor)?;
-    let occurred_at = DateTime::from_timestamp_micros(micros)?;
+    let occurred_at = instant(micros)?;
     (kind == "audit").then_some(EventCursor { occurred_at, id })
 }
 
@@ -116,7 +121,7 @@ pub fn key_cursor(cursor: &KeyCursor) -> String {
 
 pub fn read_key_cursor(cursor: &str) -> Option<KeyCursor> {
     let (kind, micros, id): (String, i64, Uuid) = decode(cursor)?;
-    let created_at = DateTime::from_timestamp_micros(micros)?;
+    let created_at = instant(micros)?;
     (kind == "apikey").then_some(KeyCursor { created_at, id })
 }
 
@@ -141,7 +146,7 @@ pub fn read_user_cursor(field: UserOrderField, cursor: &str) -> Option<UserCurso
     let (name, key, id) = match field {
         UserOrderField::CreatedAt | UserOrderField::LastLoginAt => {
             let (name, micros, id): (String, i64, Uuid) = decode(cursor)?;
-            (name, SortKey::Time(DateTime::from_timestamp_micros(micros)?), id)
+            (name, SortKey::Time(instant(micros)?), id)
         }
         UserOrderField::Email | UserOrderField::LastName => {
             let (name, text, id): (String, String, Uuid) = decode(cursor)?;

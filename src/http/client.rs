@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, Request};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
@@ -55,6 +55,11 @@ pub fn base_url(app: &App, request: &Request) -> Option<String> {
     let host: Authority = host.parse().ok().filter(|host: &Authority| !host.as_str().contains('@'))?;
     let scheme = if is_encrypted(request, &app.options.trusted_proxies) { "https" } else { "http" };
     Some(format!("{scheme}://{host}"))
+}
+
+/// How long what names this server may be kept: not at all where a request has said where it is.
+pub fn metadata_cache(app: &App) -> HeaderValue {
+    HeaderValue::from_static(if app.options.public_url.is_some() { "public, max-age=300" } else { "no-store" })
 }
 
 /// The address nearest to us that is no trusted proxy's. What stands left of it was written by the client itself.

@@ -73,7 +73,7 @@ pub async fn endpoint(State(app): State<Arc<App>>, Extension(about): Extension<A
         Ok(asked) => asked,
         Err(refusal) => return refusal.told(&about, media_type),
     };
-    let mut authenticated = authenticate(&app, &headers).await;
+    let mut authenticated = authenticate(&app, &about, &headers).await;
     if let Ok(Principal::Known(actor)) = &authenticated {
         let span = tracing::Span::current();
         span.record("user_id", actor.user_id().map(tracing::field::display));

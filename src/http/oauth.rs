@@ -11,11 +11,11 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::App;
-use super::client::base_url;
-use super::request::{About, Left, authenticate, begin, counted, read_body};
+use super::client::{base_url, metadata_cache};
+use super::request::{About, Stopped, begin, begin_known, counted, read_body};
 use crate::clock::whole_seconds;
 use crate::identity::permissions::PERMISSIONS;
-use crate::identity::{Caller, Error, Failure, LiveToken, Principal};
+use crate::identity::{Error, Failure, LiveToken, Principal};
 use crate::store::users::HotelScope;
 
 /// The live answer to what a token is worth. For callers who hold user:view, of the users whom they may see.
@@ -29,14 +29,9 @@ pub async fn introspect(
         Ok(token) => token,
         Err(response) => return response,
     };
-    let principal = match authenticate(&app, &headers).await {
-        Ok(Principal::Anonymous) => return refuse(StatusCode::UNAUTHORIZED, "invalid_client", "send an API key"),
-        Ok(principal) => principal,
-        Err(error) => return failed(&error),
-    };
-    let (caller, left) = match admitted(&app, &about, principal) {
+    let (caller, left) = match begin_known(&app, &about, &headers).await {
         Ok(begun) => begun,
-        Err(response) => return *response,
+        Err(refused) => return stopped(*refused),
     };
     let response = match app.identity.introspect(&caller, &token).await {
         Ok(Some(token)) => Json(told(&app, &token)).into_response(),
@@ -79,9 +74,9 @@ pub async fn revoke(
         Ok(token) => token,
         Err(response) => return response,
     };
-    let (caller, left) = match admitted(&app, &about, Principal::Anonymous) {
+    let (caller, left) = match begin(&app, &about, Principal::Anonymous) {
         Ok(begun) => begun,
-        Err(response) => return *response,
+        Err(refused) => return stopped(*refused),
     };
     let response = match app.identity.revoke_token(&caller, &token).await {
         Ok(_) => StatusCode::OK.into_response(),
@@ -110,8 +105,7 @@ pub async fn metadata(State(app): State<Arc<App>>, request: Request) -> Response
         "response_types_supported": [],
         "grant_types_supported": [],
     });
-    let cache = HeaderValue::from_static("public, max-age=300");
-    ([(header::CACHE_CONTROL, cache)], Json(body)).into_response()
+    ([(header::CACHE_CONTROL, metadata_cache(&app))], Json(body)).into_response()
 }
 
 /// The token of a form (application/x-www-form-urlencoded), as both RFCs want it sent.
@@ -132,12 +126,11 @@ async fn token_of(app: &App, headers: &HeaderMap, body: Body) -> Result<String, 
     form.remove("token").filter(|token| !token.is_empty()).ok_or_else(|| invalid("`token` is missing"))
 }
 
-fn admitted(app: &App, about: &About, principal: Principal) -> Result<(Caller, Left), Box<Response>> {
-    begin(app, about, principal).map_err(|left| {
-        let mut response = failed(&left.error());
-        response.extensions_mut().insert(left);
-        Box::new(response)
-    })
+/// The answer to a request that is not run.
+fn stopped(Stopped { error, left }: Stopped) -> Response {
+    let mut response = failed(&error);
+    response.extensions_mut().insert(left);
+    response
 }
 
 /// In the shape of RFC 6749, section 5.2.

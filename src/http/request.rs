@@ -40,13 +40,6 @@ pub struct About {
 #[derive(Clone, Copy)]
 pub struct Left(pub Allowance);
 
-impl Left {
-    /// The refusal of whoever has none left.
-    pub fn error(self) -> Error {
-        Error::RateLimited { retry_after: self.0.retry_after.unwrap_or_default() }
-    }
-}
-
 /// Left on an answer by its handler: how many SQL statements it took.
 #[derive(Clone, Copy)]
 pub struct Statements(pub u64);
@@ -170,13 +163,34 @@ fn method_name(method: &Method) -> &'static str {
     }
 }
 
-/// A request of this principal, who may ask once more; where not, what is left to them.
-pub fn begin(app: &App, about: &About, principal: Principal) -> Result<(Caller, Left), Left> {
+/// Why a request is not run: an error, and what is left to whoever made it.
+pub struct Stopped {
+    pub error: Error,
+    pub left: Left,
+}
+
+/// A request of this principal, who may ask once more.
+pub fn begin(app: &App, about: &About, principal: Principal) -> Result<(Caller, Left), Box<Stopped>> {
     let allowance = app.identity.allowance(&principal, &about.client);
-    if allowance.retry_after.is_some() {
-        return Err(Left(allowance));
+    match allowance.retry_after {
+        Some(retry_after) => {
+            Err(Box::new(Stopped { error: Error::RateLimited { retry_after }, left: Left(allowance) }))
+        }
+        None => Ok((app.identity.caller(principal, about.client.clone(), about.request_id.clone()), Left(allowance))),
     }
-    Ok((app.identity.caller(principal, about.client.clone(), about.request_id.clone()), Left(allowance)))
+}
+
+/// A request of whoever has a credential that holds. Others are strangers, and counted as such.
+pub async fn begin_known(app: &App, about: &About, headers: &HeaderMap) -> Result<(Caller, Left), Box<Stopped>> {
+    let missing =
+        Error::Unauthenticated("send an API key as `X-API-Key`, or an access token as `Authorization: Bearer <token>`");
+    let error = match authenticate(app, about, headers).await {
+        Ok(principal @ Principal::Known(_)) => return begin(app, about, principal),
+        Ok(Principal::Anonymous) => missing,
+        Err(error) => error,
+    };
+    let (_, left) = begin(app, about, Principal::Anonymous)?;
+    Err(Box::new(Stopped { error, left }))
 }
 
 /// The answer, with what it took.
@@ -187,15 +201,15 @@ pub fn counted(caller: &Caller, left: Left, mut response: Response) -> Response 
 }
 
 /// Who asks, by an access token (`Authorization: Bearer`) or an API key (`X-API-Key`, `Authorization: ApiKey`).
-pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Principal, Error> {
+pub async fn authenticate(app: &App, about: &About, headers: &HeaderMap) -> Result<Principal, Error> {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default().trim());
     match (text(header::AUTHORIZATION), text(API_KEY)) {
         (None, None) => Ok(Principal::Anonymous),
-        (None, Some(key)) => app.identity.authenticate_key(key).await,
+        (None, Some(key)) => app.identity.authenticate_key(key, &about.client).await,
         (Some(credential), None) => {
             let (scheme, value) = credential.split_once(' ').unwrap_or((credential, ""));
             if scheme.eq_ignore_ascii_case("apikey") {
-                return app.identity.authenticate_key(value.trim()).await;
+                return app.identity.authenticate_key(value.trim(), &about.client).await;
             }
             // Another scheme is a token that does not hold.
             let token = if scheme.eq_ignore_ascii_case("bearer") { value.trim() } else { "" };

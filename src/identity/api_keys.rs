@@ -11,12 +11,13 @@ use super::fields::{self, MAX_ROLES_OR_HOTELS, Problems};
 use super::users::MAX_REASON;
 use super::users::may_give_hotels;
 use super::{
-    Actor, Caller, Error, Failure, Identity, Principal, Refusal, RefusalCode, Result, Who, api_key_text, rules,
+    Actor, Caller, Client, Error, Failure, Identity, Principal, Refusal, RefusalCode, Result, Who, api_key_text, rules,
 };
 use crate::store::api_keys::{self, ApiKey, KeyCursor};
 use crate::store::page::{Page, PageRequest};
 use crate::store::users::HotelScope;
 use crate::store::{Scope, StatementCount, Writes, hotels};
+use crate::telemetry::metrics;
 
 const MAX_NAME: usize = 100;
 
@@ -36,12 +37,18 @@ const INVALID_KEY: Error =
     Error::Unauthenticated("the API key is not valid, has expired or was revoked; ask an administrator for another");
 
 impl Identity {
-    /// Who holds this API key. Whatever is sent takes the same steps.
-    pub async fn authenticate_key(&self, key: &str) -> Result<Principal> {
+    /// Who holds this API key, sent by this client. Whatever is sent takes the same steps.
+    pub async fn authenticate_key(&self, key: &str, client: &Client) -> Result<Principal> {
+        self.throttle.may_send_key(client)?;
         let now = self.clock.now();
         let digest = api_key_text::digest(key);
         let mut transaction = self.database.read(&Scope::system(), &StatementCount::default()).await?;
-        let access = api_keys::access_by_digest(&mut transaction, &digest, now).await?.ok_or(INVALID_KEY)?;
+        let access = api_keys::access_by_digest(&mut transaction, &digest, now).await?;
+        metrics::api_key_checked(access.is_some());
+        let Some(access) = access else {
+            self.throttle.key_failed(client);
+            return Err(INVALID_KEY);
+        };
         self.used_api_keys.note(access.id, access.last_used_at, now);
         Ok(Principal::Known(Arc::new(Actor { who: Who::ApiKey(access), confined: false })))
     }
@@ -62,13 +69,21 @@ impl Identity {
         Ok(api_keys::by_ids(&mut *caller.read().await?, ids).await?)
     }
 
-    /// Makes a key; its id, and the key itself, which is not to be had again.
-    pub async fn create_api_key(&self, caller: &Caller, new: NewApiKey) -> Result<(Uuid, Zeroizing<String>), Failure> {
+    /// Makes a key; what is known of it, and the key itself, which is not to be had again.
+    pub async fn create_api_key(
+        &self,
+        caller: &Caller,
+        new: NewApiKey,
+    ) -> Result<(ApiKey, Zeroizing<String>), Failure> {
         let outcome = self.try_create_api_key(caller, new).await;
         self.noting_refusals(caller, "create_api_key", None, outcome).await
     }
 
-    async fn try_create_api_key(&self, caller: &Caller, new: NewApiKey) -> Result<(Uuid, Zeroizing<String>), Failure> {
+    async fn try_create_api_key(
+        &self,
+        caller: &Caller,
+        new: NewApiKey,
+    ) -> Result<(ApiKey, Zeroizing<String>), Failure> {
         rules::may_manage_api_keys(rules::ready(&caller.principal)?)?;
         let now = self.clock.now();
         let mut problems = Problems::default();
@@ -115,7 +130,7 @@ impl Identity {
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
         tracing::info!(actor = %actor, api_key_id = %key.id, service = key.service_name, "api_key_created");
-        Ok((key.id, secret))
+        Ok((key, secret))
     }
 
     /// Revokes a key, at once on every server. One that was revoked before stays as it was.

@@ -18,7 +18,7 @@ pub enum Error {
     Unauthenticated(&'static str),
     #[error("the password must be changed before anything else: call changePassword")]
     PasswordChangeRequired,
-    #[error("this needs {0}, which none of your active roles grants; ask an administrator")]
+    #[error("this needs {0}, which you do not hold; ask an administrator")]
     Forbidden(&'static str),
     #[error("`{argument}`: {problem}")]
     BadInput { argument: String, problem: String },

@@ -32,7 +32,8 @@ struct Claimed {
 impl Identity {
     /// The token as it stands. None where it is not honoured, and where the caller may not see whose it is.
     pub async fn introspect(&self, caller: &Caller, token: &str) -> Result<Option<LiveToken>> {
-        rules::may_check_access(rules::ready(&caller.principal)?)?;
+        let actor = rules::ready(&caller.principal)?;
+        rules::may_check_access(actor)?;
         let now = self.clock.now();
         let Some(claimed) = self.claimed(token, now).await else { return Ok(None) };
         let access = {
@@ -45,10 +46,12 @@ impl Identity {
             }
             access::of_session(&mut transaction, claimed.session_id, now).await?
         };
-        let Some(access) = access.filter(|access| access.user_id == claimed.user_id) else { return Ok(None) };
+        let Some(mut access) = access.filter(|access| access.user_id == claimed.user_id) else { return Ok(None) };
         if users::by_ids(&mut *caller.read().await?, &[access.user_id]).await?.is_empty() {
             return Ok(None);
         }
+        // Nothing hints at hotels elsewhere.
+        access.hotels.retain(|hotel| rules::reaches(actor, hotel));
         let Claimed { jti, issued_at, expires_at, is_refresh_token, .. } = claimed;
         Ok(Some(LiveToken { access, jti, issued_at, expires_at, is_refresh_token }))
     }

@@ -1,9 +1,11 @@
 //! How often one caller may ask: counted on each server by itself, so that N servers together allow at most N times as much.
 //! Failed sign-ins are not here: those are counted in the database, for all servers ([`lockout`](super::lockout)).
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
@@ -24,6 +26,8 @@ pub struct ThrottleSettings {
     pub request_burst: NonZeroU32,
     /// Requests a minute of one API key; so many may come at once, too.
     pub requests_per_api_key: NonZeroU32,
+    /// API keys a minute from one address that are not honoured.
+    pub failed_api_keys_per_minute: NonZeroU32,
     /// Refreshes a minute from one address.
     pub refreshes_per_minute: NonZeroU32,
     /// Documents a minute from one address that are not known yet.
@@ -80,6 +84,9 @@ pub(super) struct Throttle {
     api_key_requests: Limiter,
     refreshes: Limiter,
     new_documents: Limiter,
+    failed_keys: Limiter,
+    /// Addresses that have sent as many of those as they may, and until when nobody looks at another.
+    barred: Mutex<HashMap<Option<IpAddr>, Instant>>,
     settings: ThrottleSettings,
 }
 
@@ -90,7 +97,9 @@ impl Throttle {
         let refreshes = limiter(Quota::per_minute(settings.refreshes_per_minute));
         let new_documents = limiter(Quota::per_minute(settings.new_documents_per_minute));
         let api_key_requests = limiter(Quota::per_minute(settings.requests_per_api_key));
-        Self { requests: limiter(requests), api_key_requests, refreshes, new_documents, settings }
+        let failed_keys = limiter(Quota::per_minute(settings.failed_api_keys_per_minute));
+        let barred = Mutex::default();
+        Self { failed_keys, barred, requests: limiter(requests), api_key_requests, refreshes, new_documents, settings }
     }
 
     /// One more request of this caller; what is left of them.
@@ -109,9 +118,33 @@ impl Throttle {
         one_more(&self.refreshes, client, self.settings.refreshes_per_minute)
     }
 
+    /// Whether this client's next API key is looked at: each takes a look into the database.
+    pub fn may_send_key(&self, client: &Client) -> Result<()> {
+        let barred = self.barred.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = barred.get(&address_of(client)).map(|until| until.saturating_duration_since(Instant::now()));
+        match wait.filter(|wait| !wait.is_zero()) {
+            Some(retry_after) => Err(Error::RateLimited { retry_after }),
+            None => Ok(()),
+        }
+    }
+
+    /// One more API key from this client that is not honoured.
+    pub fn key_failed(&self, client: &Client) {
+        let address = address_of(client);
+        let limit = self.settings.failed_api_keys_per_minute;
+        if let Some(wait) = ask(&self.failed_keys, Whose::Address(address), limit).retry_after {
+            let mut barred = self.barred.lock().unwrap_or_else(PoisonError::into_inner);
+            barred.insert(address, Instant::now() + wait);
+        }
+    }
+
     /// Forgets callers who have not been here for a while.
     pub fn sweep(&self) {
-        for limiter in [&self.requests, &self.api_key_requests, &self.refreshes, &self.new_documents] {
+        let mut barred = self.barred.lock().unwrap_or_else(PoisonError::into_inner);
+        barred.retain(|_, until| *until > Instant::now());
+        drop(barred);
+        for limiter in [&self.requests, &self.api_key_requests, &self.refreshes, &self.new_documents, &self.failed_keys]
+        {
             limiter.retain_recent();
             limiter.shrink_to_fit();
         }

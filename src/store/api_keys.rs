@@ -187,14 +187,6 @@ pub async fn revoke(transaction: &mut Transaction, id: Uuid, reason: Option<&str
     Ok(done.rows_affected())
 }
 
-/// Locks a key until the transaction ends, so that nobody else revokes it meanwhile.
-pub async fn lock(transaction: &mut Transaction, id: Uuid) -> Result<()> {
-    sqlx::query!("SELECT id FROM api_keys WHERE id = $1 FOR NO KEY UPDATE", id)
-        .fetch_optional(transaction.statement())
-        .await?;
-    Ok(())
-}
-
 /// Writes down when keys were last used.
 pub async fn touch(transaction: &mut Transaction, used: &[(Uuid, DateTime<Utc>)]) -> Result<()> {
     let (ids, times): (Vec<Uuid>, Vec<DateTime<Utc>>) = used.iter().copied().unzip();

@@ -17,6 +17,7 @@ const STATEMENTS: &str = "voicehive_sql_statements_total";
 const LOGIN_ATTEMPTS: &str = "voicehive_user_login_attempts_total";
 const LOCKOUTS: &str = "voicehive_user_lockouts_total";
 const REFRESHES: &str = "voicehive_user_session_refreshes_total";
+const API_KEY_CHECKS: &str = "voicehive_api_key_checks_total";
 const SESSIONS_ACTIVE: &str = "voicehive_user_sessions_active";
 const HASHING_QUEUE: &str = "voicehive_password_hashing_queue_length";
 const HASHING_WAIT: &str = "voicehive_password_hashing_wait_seconds";
@@ -87,6 +88,10 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
         REFRESHES,
         "Refreshes by result: success, failure, reused for a token that was used before, or error for our own trouble."
     );
+    describe_counter!(
+        API_KEY_CHECKS,
+        "Requests with an API key by result: success, or failure for one that is not honoured."
+    );
     describe_gauge!(SESSIONS_ACTIVE, "Sessions that have neither ended nor expired, as of the last sweep.");
     describe_gauge!(HASHING_QUEUE, "Passwords waiting for a hashing worker.");
     describe_histogram!(HASHING_WAIT, "Seconds that a password waited for a hashing worker.");
@@ -113,6 +118,9 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     }
     for result in REFRESH_RESULTS {
         counter!(REFRESHES, "result" => result).absolute(0);
+    }
+    for result in ["success", "failure"] {
+        counter!(API_KEY_CHECKS, "result" => result).absolute(0);
     }
     // A rate needs a first value: the first error of a kind would not show otherwise.
     for kind in DATABASE_ERROR_KINDS.into_iter().chain(["other"]) {
@@ -178,6 +186,11 @@ pub fn lockout() {
 /// `result` is one of success, failure, reused, error.
 pub fn refresh(result: &'static str) {
     counter!(REFRESHES, "result" => result).increment(1);
+}
+
+/// A request came with an API key, which is honoured or not.
+pub fn api_key_checked(honoured: bool) {
+    counter!(API_KEY_CHECKS, "result" => if honoured { "success" } else { "failure" }).increment(1);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; sessions and events stay far below 2^53")]

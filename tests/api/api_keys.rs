@@ -200,6 +200,87 @@ async fn nobody_gives_a_key_what_they_do_not_hold() {
     Client::done(&local.mutate("revokeApiKey", json!({ "id": of_admin }), "apiKey { id }").await, "revokeApiKey");
 }
 
+/// Whom a key made an administrator would be there when the key has been revoked.
+#[tokio::test]
+async fn a_key_with_every_permission_makes_no_administrators() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let all = admin.query("{ permissions { name } }").await.texts("/permissions", "/name");
+    let (_, key) = make(&admin, input(&all.iter().map(String::as_str).collect::<Vec<_>>(), &[])).await;
+    let key = with_key(&app, &key);
+    let role = async |name: &str| {
+        admin.query(&format!("{{ role(by: {{name: \"{name}\"}}) {{ id }} }}")).await.data("/role/id").clone()
+    };
+    let (mighty, harmless) = (role("SYSTEM_ADMIN").await, role("HOTEL_STAFF").await);
+    let new = |role: &Value| json!({ "email": "new@h.test", "roles": [role], "password": "a long passphrase" });
+    let refused = key.mutate("createUser", new(&mighty), "user { id }").await;
+    assert_eq!(refused.refusals("createUser"), ["PRIVILEGE_ESCALATION roles"]);
+    let made = key.mutate("createUser", new(&harmless), "user { id }").await;
+    Client::done(&made, "createUser");
+    let id = made.data("/createUser/user/id");
+    let given = key.mutate("assignRoles", json!({ "users": [id], "roles": [mighty] }), "users { id }").await;
+    assert_eq!(given.refusals("assignRoles"), ["PRIVILEGE_ESCALATION roles"]);
+    let admins = admin.query("{ me { id } }").await.data("/me/id").clone();
+    let reset = key.mutate("resetUserPassword", json!({ "id": admins }), "temporaryPassword").await;
+    assert_eq!(reset.refusals("resetUserPassword"), ["PRIVILEGE_ESCALATION id"]);
+    let new_role = json!({ "name": "MINE", "displayName": "x", "permissions": ["user:view"] });
+    assert_eq!(key.mutate("createRole", new_role, "role { id }").await.code(), "FORBIDDEN");
+    // What it was given to look at, it sees.
+    assert!(key.query("{ auditEvents { totalCount } }").await.data("/auditEvents/totalCount").as_i64() > Some(0));
+}
+
+/// The second wall: a key that was made only ever ends, whatever a statement says.
+#[tokio::test]
+async fn no_statement_widens_a_key() {
+    use sqlx::Executor;
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    make(&admin, input(&["user:view"], &["hotel:hotel-001"])).await;
+    let as_admin = "BEGIN; SET LOCAL ROLE voicehive_app; SELECT set_config('app.principal', 'user', true),
+        set_config('app.user_id', (SELECT id::text FROM users WHERE email LIKE 'admin@%'), true), set_config('app.all_hotels', 'true', true),
+        set_config('app.see_api_keys', 'true', true), set_config('app.writes', 'api_keys', true)";
+    let id = app.text("SELECT id::text FROM users WHERE email LIKE 'admin@%'").await.expect("an id");
+    let as_admin = as_admin.replace("(SELECT id::text FROM users WHERE email LIKE 'admin@%')", &format!("'{id}'"));
+    for (change, allowed) in [
+        ("hotel_scope = 'ALL'", false),
+        ("permissions = '{system:admin}'", false),
+        ("secret_hash = 'x'", false),
+        ("expires_at = NULL", false),
+        ("last_used_at = now()", false),
+        ("active = true, revoked_at = NULL", false),
+        ("active = false, revoked_at = now(), revoke_reason = 'x'", true),
+        ("active = true, revoked_at = NULL", false),
+    ] {
+        let mut connection = app.database.superuser.acquire().await.expect("a connection");
+        connection.execute(sqlx::AssertSqlSafe(as_admin.clone())).await.expect("begun");
+        let done = connection.execute(sqlx::AssertSqlSafe(format!("UPDATE api_keys SET {change}"))).await;
+        assert_eq!(done.as_ref().is_ok_and(|done| done.rows_affected() == 1), allowed, "{change}: {done:?}");
+        connection.execute(if allowed { "COMMIT" } else { "ROLLBACK" }).await.expect("ended");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_sends_many_bad_keys_is_not_looked_at_for_a_while() {
+    let mut setup = Setup::usual();
+    setup.settings.throttle.failed_api_keys_per_minute = std::num::NonZeroU32::new(3).expect("some");
+    setup.options.trusted_proxies = vec!["127.0.0.1/32".parse().expect("a network")];
+    let app = TestApp::start_with(setup).await;
+    let admin = app.admin().await;
+    let (_, good) = make(&admin, input(&["user:view"], &[])).await;
+    let from = |address: &str, key: &str| with_key(&app, key).with_header("x-forwarded-for", address);
+    let ask = json!({ "subject": { "type": "user", "id": "x" }, "action": { "name": "x" }, "resource": { "type": "hotel", "id": "x" } });
+    for status in [401, 401, 401, 401, 429] {
+        let answer = from("192.0.2.1", "bad").post("/access/v1/evaluation", ask.clone()).await;
+        assert_eq!(answer.status, status, "{}", answer.body);
+        assert!(answer.headers.contains_key("ratelimit"), "strangers' requests are counted");
+    }
+    let barred = from("192.0.2.1", &good).query("{ viewer { __typename } }").await;
+    assert_eq!((barred.status.as_u16(), barred.code()), (429, "RATE_LIMITED"));
+    assert!(barred.headers.contains_key("retry-after"));
+    assert_eq!(from("192.0.2.2", &good).query("{ viewer { __typename } }").await.status, 200);
+    assert!(admin.with_header("x-forwarded-for", "192.0.2.1").is_signed_in().await, "people are not asked for a key");
+}
+
 /// What a key may see and do, behind both walls and behind row-level security alone.
 #[tokio::test]
 async fn a_key_sees_and_changes_what_it_was_made_for() {

@@ -108,6 +108,9 @@ async fn one_question_has_one_answer() {
         without(&["resource", "id"]),
         with("subject", json!("alice")),
         with("action", json!({ "name": 123 })),
+        with("action", json!({ "name": "a\0" })),
+        with("action", json!({ "name": "a".repeat(257) })),
+        with("resource", json!({ "type": "hotel", "id": "a\0" })),
         json!([ask.clone()]),
     ] {
         let answer = gateway.post("/access/v1/evaluation", wrong.clone()).await;
@@ -231,6 +234,7 @@ async fn searches_find_who_where_and_what() {
         (token.clone(), json!(2), &alice),
         (token.clone(), json!(null), &bob),
         (json!("nonsense"), json!(null), &alice),
+        (altered(&token, "a\0"), json!(null), &alice),
         (json!(null), json!(-1), &alice),
         (json!(null), json!("2"), &alice),
     ] {
@@ -254,6 +258,12 @@ async fn searches_find_who_where_and_what() {
     );
     let (mut all, mut page) = (Vec::new(), who(hotel("hotel-001")));
     page["page"] = json!({ "limit": 1 });
+    let first = ask("subject", page.clone()).await.body["page"]["next_token"].clone();
+    for after in ["-8000000000000000000:01900000-0000-7000-8000-000000000001", "nonsense", "1:x"] {
+        let mut page = page.clone();
+        page["page"] = json!({ "token": altered(&first, after) });
+        assert_eq!(ask("subject", page).await.status, 400, "{after}");
+    }
     loop {
         let found = ask("subject", page.clone()).await;
         all.extend(found.body["results"].as_array().expect("a list").clone());
@@ -288,6 +298,33 @@ async fn searches_find_who_where_and_what() {
     let neither = json!({ "subject": { "type": "user" }, "action": view, "resource": { "type": "hotel" } });
     for search in ["subject", "resource", "action"] {
         assert_eq!(ask(search, neither.clone()).await.status, 400, "{search}");
+    }
+}
+
+/// A page's token with another place to go on from.
+fn altered(token: &Value, after: &str) -> Value {
+    use base64::Engine;
+    let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let read = engine.decode(token.as_str().expect("a token")).expect("base64");
+    let mut read: Value = serde_json::from_slice(&read).expect("JSON");
+    read["after"] = json!(after);
+    json!(engine.encode(read.to_string()))
+}
+
+#[tokio::test]
+async fn a_large_request_is_bounded_whatever_it_repeats() {
+    let world = world().await;
+    let items: Vec<Value> =
+        (0..1000).map(|n| json!({ "resource": { "type": "hotel", "id": n.to_string() } })).collect();
+    for subject in [
+        json!({ "type": "user", "id": "A".repeat(900_000) }),
+        json!("A".repeat(900_000)),
+        json!({ "type": "user", "id": world.alice, "properties": vec![Vec::<u8>::new(); 200_000] }),
+    ] {
+        let body = json!({ "subject": subject, "action": { "name": "call:view" }, "evaluations": items });
+        let answer = world.gateway.post("/access/v1/evaluations", body).await;
+        assert_eq!(decisions(&answer), vec![false; 1000]);
+        assert!(answer.body.to_string().len() < 250_000, "nothing of it comes back");
     }
 }
 

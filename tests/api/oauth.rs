@@ -55,7 +55,12 @@ async fn a_token_is_what_its_session_is_now() {
     assert_eq!((&refresh.body["active"], &refresh.body["token_type"]), (&json!(true), &json!("refresh_token")));
 
     let local = self::service(&app, &["hotel:hotel-001"]).await;
-    assert_eq!(form(&local, "/oauth2/introspect", &[("token", &token)]).await.body["active"], true);
+    let seen = form(&local, "/oauth2/introspect", &[("token", &token)]).await;
+    assert_eq!(
+        (&seen.body["active"], &seen.body["hotel_ids"]),
+        (&json!(true), &json!(["hotel-001"])),
+        "nothing hints at others"
+    );
     let admins = app.admin().await.access_token.expect("a token");
     let out_of_sight = form(&local, "/oauth2/introspect", &[("token", &admins)]).await;
     let inactive = json!({ "active": false });

@@ -107,6 +107,23 @@ async fn no_secret_of_a_whole_run_is_in_its_logs() {
     let reset = json!({ "id": made.data("/createUser/user/id") });
     let reset = admin.mutate("resetUserPassword", reset, "temporaryPassword").await;
     run.secret(reset.data("/resetUserPassword/temporaryPassword").as_str().expect("a password"));
+    // API keys, good and bad, and tokens in forms.
+    let key = json!({ "name": "k", "serviceName": "s", "permissions": ["user:view"], "hotelScope": "ALL" });
+    let made = admin.mutate("createApiKey", key, "secret").await;
+    let key = run.secret(made.data("/createApiKey/secret").as_str().expect("a key"));
+    let service = client.clone().with_header("x-api-key", &key);
+    service.query("{ viewer { __typename } }").await.data("/viewer");
+    let old = json!({ "name": "k", "service_name": "s", "permissions": ["user:view"] });
+    let old = admin.post("/auth/api-keys", old).await;
+    let old = run.secret(old.body["api_key"].as_str().expect("a key"));
+    client.clone().with_header("authorization", &format!("ApiKey {old}")).get("/auth/api-keys").await;
+    let bad = run.secret("vhh_of-nobody-at-all");
+    client.clone().with_header("x-api-key", &bad).post("/access/v1/evaluation", json!({})).await;
+    for path in ["/oauth2/introspect", "/oauth2/revoke"] {
+        let lost = run.secret(format!("lost-in-{}", path.len()));
+        let form = service.http.post(service.url(path)).header("content-type", "application/x-www-form-urlencoded");
+        assert_eq!(service.send(form.body(format!("token={lost}"))).await.status, 200);
+    }
     let pms = run.secret("s3cr3t-of-the-pms");
     let hotel =
         json!({ "pmsHotelId": "h-9", "name": "Nine", "pmsType": "mews", "pmsConfig": { "client_secret": pms } });

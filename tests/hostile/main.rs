@@ -1,5 +1,5 @@
 //! What hostile documents and guesses cost and tell: the time that any refused document takes is bounded by that of accepted
-//! ones, and every sign-in that fails takes as long as any other. Run alone, because it measures; figures are printed.
+//! ones, and every sign-in that fails, and every API key, takes as long as any other. Run alone, because it measures; figures are printed.
 
 #[path = "../api/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the other black-box tests, which use all of it")]
@@ -8,7 +8,7 @@ mod support;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{PASSWORD, Setup, TestApp};
 use voicehive_identity::graphql::documents::{Asked, Documents, Trusted};
 use voicehive_identity::graphql::{guard::Limits, sdl};
@@ -230,6 +230,46 @@ async fn no_failed_sign_in_can_be_told_from_another() {
     let medians: Vec<Duration> = times.into_iter().map(median).collect();
     for ((email, _), median) in accounts.iter().zip(&medians) {
         println!("{email:20} {median:?}");
+    }
+    let (least, most) = (medians.iter().min().expect("some"), medians.iter().max().expect("some"));
+    let apart = most.as_secs_f64() / least.as_secs_f64() - 1.0;
+    println!("medians of {TRIES} tries differ by {:.1} %", apart * 100.0);
+    assert!(apart < 0.10, "{medians:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_not_honoured_take_as_long_as_each_other() {
+    let _alone = ALONE.lock().await;
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let mut keys = vec![("nonsense", "nonsense".to_owned()), ("empty", String::new())];
+    for (kind, change) in [
+        ("revoked", "UPDATE api_keys SET active = false, revoked_at = now() WHERE revoked_at IS NULL"),
+        ("expired", "UPDATE api_keys SET expires_at = now() - interval '1 hour' WHERE revoked_at IS NULL"),
+    ] {
+        let input = json!({ "name": kind, "serviceName": "x", "permissions": ["user:view"], "hotelScope": "ALL" });
+        let made = admin.mutate("createApiKey", input, "secret").await;
+        let key = made.data("/createApiKey/secret").as_str().expect("a key").to_owned();
+        keys.push(("truncated", key[..30].to_owned()));
+        keys.push(("unknown", format!("{}{}", &key[..49], if key.ends_with('a') { 'b' } else { 'a' })));
+        keys.push((kind, key));
+        app.sql(change).await;
+    }
+    let clients: Vec<_> = keys.iter().map(|(_, key)| app.anonymous().with_header("x-api-key", key)).collect();
+    let mut times = vec![Vec::with_capacity(TRIES); keys.len()];
+    for turn in 0..TRIES + 20 {
+        for (times, client) in times.iter_mut().zip(&clients) {
+            let began = Instant::now();
+            let answer = client.query("{ viewer { __typename } }").await;
+            if turn >= 20 {
+                times.push(began.elapsed());
+            }
+            assert_eq!(answer.status, 401);
+        }
+    }
+    let medians: Vec<Duration> = times.into_iter().map(median).collect();
+    for ((kind, _), median) in keys.iter().zip(&medians) {
+        println!("{kind:20} {median:?}");
     }
     let (least, most) = (medians.iter().min().expect("some"), medians.iter().max().expect("some"));
     let apart = most.as_secs_f64() / least.as_secs_f64() - 1.0;

@@ -78,6 +78,10 @@ export class Identity {
 
   /** May this user do this at this hotel? Questions that come together go in one request. */
   may(user: string, permission: string, hotel: string): Promise<Decision> {
+    // What can be no hotel would spoil the request for all who share it.
+    if (!/^[^\u0000-\u001f\u007f]{1,100}$/.test(hotel)) {
+      return Promise.resolve({ allowed: false, reason: "NO_SUCH_HOTEL" });
+    }
     const key = JSON.stringify([user, permission, hotel]);
     return this.#decisions.get(key, () => {
       const check = { user: `user:${user}`, permission, hotel: `hotel:${hotel}` };
@@ -91,19 +95,37 @@ export class Identity {
   async #ask(): Promise<void> {
     const waiting = this.#waiting;
     this.#waiting = [];
+    // Each thing once: the service refuses to be asked the same twice in one call.
+    const byCheck = new Map<string, Waiting[]>();
+    for (const one of waiting) {
+      const key = JSON.stringify(one.check);
+      byCheck.set(key, [...(byCheck.get(key) ?? []), one]);
+    }
+    const groups = [...byCheck.values()];
     // One call takes a thousand checks.
-    for (let start = 0; start < waiting.length; start += 1000) {
-      const some = waiting.slice(start, start + 1000);
-      try {
-        const { checkAccess: decisions } = await this.#run(checkAccess, { checks: some.map((one) => one.check) });
-        some.forEach((one, place) => {
-          const decision = decisions[place];
+    for (let start = 0; start < groups.length; start += 1000) {
+      await this.#askFor(groups.slice(start, start + 1000));
+    }
+  }
+
+  async #askFor(groups: Waiting[][]): Promise<void> {
+    try {
+      const checks = groups.flatMap(([first]) => (first ? [first.check] : []));
+      const { checkAccess: decisions } = await this.#run(checkAccess, { checks });
+      groups.forEach((group, place) => {
+        const decision = decisions[place];
+        for (const one of group) {
           if (decision) one.resolve(decision);
           else one.reject(new IdentityError("an answer is missing", "INTERNAL"));
-        });
-      } catch (error) {
-        some.forEach((one) => one.reject(error));
+        }
+      });
+    } catch (error) {
+      // One of them cannot be asked at all: the others need not suffer for it.
+      if (error instanceof IdentityError && error.code === "BAD_USER_INPUT" && groups.length > 1) {
+        await Promise.all(groups.map((group) => this.#askFor([group])));
+        return;
       }
+      groups.flat().forEach((one) => one.reject(error));
     }
   }
 

@@ -1,5 +1,6 @@
 // The service itself: it begins calls at hotels, for users who may.
 
+import { errors } from "jose";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { Identity, IdentityError } from "./identity.js";
 import { tokenCheck, type Bearer } from "./tokens.js";
@@ -21,6 +22,14 @@ class Refusal extends Error {
   }
 }
 
+function decoded(part: string | undefined): string | undefined {
+  try {
+    return part === undefined ? undefined : decodeURIComponent(part);
+  } catch {
+    throw new Refusal(400, "the path cannot be read");
+  }
+}
+
 /** GET /hotels: where the bearer may begin calls. POST /hotels/{id}/calls: begins one. */
 export function service(options: Options): Server {
   const identity = new Identity(options.identityUrl, options.apiKey);
@@ -29,7 +38,9 @@ export function service(options: Options): Server {
   async function bearer(request: IncomingMessage): Promise<Bearer> {
     const token = /^Bearer (.+)$/i.exec(request.headers.authorization ?? "")?.[1];
     if (!token) throw new Refusal(401, "send an access token");
-    return check(token).catch(() => {
+    return check(token).catch((error: unknown) => {
+      // That the keys cannot be had says nothing about the token.
+      if (error instanceof errors.JWKSTimeout || !(error instanceof errors.JOSEError)) throw error;
       throw new Refusal(401, "the access token does not hold");
     });
   }
@@ -40,11 +51,11 @@ export function service(options: Options): Server {
     if (request.method === "GET" && path === "/hotels") {
       return [200, { hotels: (await identity.hotels(user, "call:start")) ?? [] }];
     }
-    const hotel = /^\/hotels\/([^/]+)\/calls$/.exec(path)?.[1];
+    const hotel = decoded(/^\/hotels\/([^/]+)\/calls$/.exec(path)?.[1]);
     if (request.method === "POST" && hotel) {
-      const decision = await identity.may(user, "call:start", decodeURIComponent(hotel));
+      const decision = await identity.may(user, "call:start", hotel);
       if (!decision.allowed) throw new Refusal(403, decision.reason);
-      return [201, { hotel: decodeURIComponent(hotel), by: user }];
+      return [201, { hotel, by: user }];
     }
     throw new Refusal(404, "GET /hotels, or POST /hotels/{id}/calls");
   }

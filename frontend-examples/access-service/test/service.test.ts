@@ -67,6 +67,11 @@ test("users see the hotels where they may begin calls, and begin them there alon
   assert.deepEqual([begun.status, begun.body], [201, { hotel: "hotel-001", by: manager.user }]);
   const nowhere = await call("/hotels/hotel-404/calls", manager.token, "POST");
   assert.deepEqual([nowhere.status, nowhere.body], [403, { error: "NO_SUCH_HOTEL" }]);
+  // What can be no hotel is nobody else's trouble.
+  const odd = [`/hotels/${"x".repeat(101)}/calls`, "/hotels/%00/calls", "/hotels/hotel-001/calls"];
+  const together = await Promise.all(odd.map((path) => call(path, manager.token, "POST")));
+  assert.deepEqual(together.map((answer) => answer.status), [403, 403, 201]);
+  assert.equal((await call("/hotels/%E0/calls", manager.token, "POST")).status, 400);
 });
 
 test("tokens that do not hold open nothing", async () => {
@@ -119,6 +124,14 @@ test("a revoked key decides nothing, and nothing is allowed then", async () => {
   const there = await listening(away);
   const refused = await fetch(`${there}/hotels/hotel-001/calls`, { method: "POST", headers: { authorization: `Bearer ${manager.token}` } });
   assert.equal(refused.status, 503);
+  away.close();
+});
+
+test("without the service's keys no token is judged", async () => {
+  const away = service({ identityUrl: "http://127.0.0.1:9", apiKey: "x", issuer: "voicehive-identity", audience: "voicehive" });
+  const there = await listening(away);
+  const answer = await fetch(`${there}/hotels`, { headers: { authorization: `Bearer ${manager.token}` } });
+  assert.equal(answer.status, 503);
   away.close();
 });
 

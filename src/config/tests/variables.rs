@@ -64,6 +64,7 @@ fn every_key_has_a_variable() {
         ("VOICEHIVE_LIMITS__REQUESTS_PER_MINUTE", "61", "requests_per_minute: 61,"),
         ("VOICEHIVE_LIMITS__REQUEST_BURST", "62", "request_burst: 62,"),
         ("VOICEHIVE_LIMITS__REQUESTS_PER_API_KEY", "65", "requests_per_api_key: 65,"),
+        ("VOICEHIVE_LIMITS__FAILED_API_KEYS_PER_MINUTE", "66", "failed_api_keys_per_minute: 66,"),
         ("VOICEHIVE_LIMITS__REFRESHES_PER_MINUTE", "63", "refreshes_per_minute: 63,"),
         ("VOICEHIVE_LIMITS__NEW_DOCUMENTS_PER_MINUTE", "64", "new_documents_per_minute: 64,"),
         ("VOICEHIVE_LIMITS__BODY_BYTES", "1024", "body_bytes: 1024 "),

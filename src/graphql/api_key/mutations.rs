@@ -78,9 +78,9 @@ impl ApiKeyMutations {
         };
         let outcome = context.identity().create_api_key(&context.caller(), new).await;
         let (made, errors) = settled(context, outcome.map(Some))?;
-        let Some((id, secret)) = made else { return Ok(CreateApiKeyPayload { api_key: None, secret: None, errors }) };
-        let api_key = context.loader().load_one(ApiKeyById(id)).await?.map(ApiKey);
-        Ok(CreateApiKeyPayload { api_key, secret: Some(secret.to_string()), errors })
+        // As it was made, and not read again: the key itself must not be lost to a database that has just gone away.
+        let (api_key, secret) = made.map(|(key, secret)| (ApiKey(key), secret.to_string())).unzip();
+        Ok(CreateApiKeyPayload { api_key, secret, errors })
     }
 
     /// Revokes an API key, at once on every server. Needs system:admin, held by a user who reaches what the key reaches.

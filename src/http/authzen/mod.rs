@@ -13,36 +13,67 @@ use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::App;
-use super::client::base_url;
-use super::request::{About, BodyError, Left, authenticate, begin, counted, read_body};
+use super::client::{base_url, metadata_cache};
+use super::request::{About, BodyError, Left, Stopped, begin_known, counted, read_body};
 use crate::clock::whole_seconds;
-use crate::identity::{Caller, Check, Decision, Error, MAX_CHECKS, Principal, Reason};
+use crate::identity::{Caller, Check, Decision, Error, MAX_CHECKS, Reason};
+
+/// The longest type, id or name, in bytes: longer ones are none of ours.
+const MAX_TEXT: usize = 256;
 
 /// A subject or a resource.
-#[derive(Clone, Deserialize)]
+#[derive(Clone)]
 struct Entity {
-    #[serde(rename = "type")]
     kind: String,
     id: String,
 }
 
-#[derive(Clone, Deserialize)]
-struct Action {
-    name: String,
-}
-
 /// May this subject do this to this resource?
-#[derive(Clone, Deserialize)]
 struct Evaluation {
     subject: Entity,
-    action: Action,
+    action: String,
     resource: Entity,
+}
+
+/// What is wrong with a question. It repeats nothing of it.
+type Wrong = &'static str;
+
+fn text(value: Option<&Value>) -> Option<String> {
+    let text = value?.as_str().filter(|text| text.len() <= MAX_TEXT && !text.contains('\0'))?;
+    Some(text.to_owned())
+}
+
+fn entity(value: Option<&Value>, wrong: Wrong) -> Result<Entity, Wrong> {
+    let member = |name| text(value?.get(name));
+    Ok(Entity { kind: member("type").ok_or(wrong)?, id: member("id").ok_or(wrong)? })
+}
+
+fn subject_of(value: Option<&Value>) -> Result<Entity, Wrong> {
+    entity(value, "`subject` must be an object with `type` and `id`, texts of at most 256 bytes")
+}
+
+fn resource_of(value: Option<&Value>) -> Result<Entity, Wrong> {
+    entity(value, "`resource` must be an object with `type` and `id`, texts of at most 256 bytes")
+}
+
+fn action_of(value: Option<&Value>) -> Result<String, Wrong> {
+    let name = value.and_then(|action| text(action.get("name")));
+    name.ok_or("`action` must be an object with `name`, a text of at most 256 bytes")
+}
+
+/// An evaluation; what it leaves out, `defaults` say: whole, never member by member.
+fn evaluation_of(item: &Value, defaults: &Map<String, Value>) -> Result<Evaluation, Wrong> {
+    let Value::Object(item) = item else { return Err("an evaluation must be an object") };
+    let member = |name| item.get(name).or_else(|| defaults.get(name));
+    Ok(Evaluation {
+        subject: subject_of(member("subject"))?,
+        action: action_of(member("action"))?,
+        resource: resource_of(member("resource"))?,
+    })
 }
 
 /// Something wrong with a request: its status, and one line.
@@ -90,19 +121,16 @@ async fn asked(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<(Caller, Left, Map<String, Value>), Response> {
-    let principal = match authenticate(app, headers).await {
-        Ok(Principal::Anonymous) => {
-            let message = "send an API key as X-API-Key, or an access token as `Authorization: Bearer <token>`";
-            return Err(Refusal(StatusCode::UNAUTHORIZED, message.to_owned()).into_response());
-        }
-        Ok(principal) => principal,
-        Err(error) => return Err(failed(&error)),
-    };
-    let (caller, left) = begin(app, about, principal).map_err(|left| {
-        let mut response = failed(&left.error());
+    let (caller, left) = begin_known(app, about, headers).await.map_err(|stopped| {
+        let Stopped { error, left } = *stopped;
+        let mut response = failed(&error);
         response.extensions_mut().insert(left);
         response
     })?;
+    // Before anything is made of the body, which may be large.
+    if let Err(error) = app.identity.may_check_access(&caller) {
+        return Err(counted(&caller, left, failed(&error)));
+    }
     match read_object(app, headers, body).await {
         Ok(object) => Ok((caller, left, object)),
         Err(refusal) => Err(counted(&caller, left, refusal.into_response())),
@@ -127,10 +155,6 @@ async fn read_object(app: &App, headers: &HeaderMap, body: Body) -> Result<Map<S
     }
 }
 
-fn parse<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, String> {
-    serde_json::from_value(Value::Object(object)).map_err(|error| error.to_string())
-}
-
 /// One question, one answer.
 pub async fn evaluation(
     State(app): State<Arc<App>>,
@@ -147,7 +171,7 @@ pub async fn evaluation(
 }
 
 async fn one(app: &App, caller: &Caller, object: Map<String, Value>) -> Response {
-    let evaluation = match parse::<Evaluation>(object) {
+    let evaluation = match evaluation_of(&Value::Object(object), &Map::new()) {
         Ok(evaluation) => evaluation,
         Err(problem) => return invalid(problem).into_response(),
     };
@@ -189,20 +213,7 @@ async fn many(app: &App, caller: &Caller, mut object: Map<String, Value>) -> Res
         let problem = format!("`evaluations` holds {}; one call takes at most {MAX_CHECKS}", items.len());
         return invalid(problem).into_response();
     }
-    // What an item leaves out, the object itself says; whole, never member by member.
-    let defaults = ["subject", "action", "resource"].map(|name| (name, object.remove(name)));
-    let whole = |item: Value| match item {
-        Value::Object(mut item) => {
-            for (name, value) in &defaults {
-                if let (false, Some(value)) = (item.contains_key(*name), value) {
-                    item.insert((*name).to_owned(), value.clone());
-                }
-            }
-            parse::<Evaluation>(item)
-        }
-        _ => Err("an evaluation must be an object".to_owned()),
-    };
-    let asked: Vec<_> = items.into_iter().map(whole).collect();
+    let asked: Vec<_> = items.iter().map(|item| evaluation_of(item, &object)).collect();
     match decide(app, caller, &asked).await {
         Ok(mut decisions) => {
             if let Some(last) = stops_at
@@ -236,7 +247,7 @@ fn semantic(options: Option<Value>) -> Result<Option<bool>, Refusal> {
 }
 
 /// The decisions on all that can be understood; what cannot is denied, and says why.
-async fn decide(app: &App, caller: &Caller, asked: &[Result<Evaluation, String>]) -> Result<Vec<Value>, Error> {
+async fn decide(app: &App, caller: &Caller, asked: &[Result<Evaluation, Wrong>]) -> Result<Vec<Value>, Error> {
     let checks: Vec<Option<Check>> = asked.iter().map(|one| one.as_ref().ok().and_then(check_of)).collect();
     let mut distinct: Vec<Check> = Vec::new();
     let mut places: HashMap<&Check, usize> = HashMap::new();
@@ -248,7 +259,7 @@ async fn decide(app: &App, caller: &Caller, asked: &[Result<Evaluation, String>]
     }
     let decisions = app.identity.check_access(caller, &distinct).await?;
     let decided = |check: &Check| places.get(check).and_then(|place| decisions.get(*place)).map(told);
-    let answer = |(one, check): (&Result<Evaluation, String>, &Option<Check>)| match (one, check) {
+    let answer = |(one, check): (&Result<Evaluation, Wrong>, &Option<Check>)| match (one, check) {
         (Err(problem), _) => {
             json!({ "decision": false, "context": { "error": { "status": 400, "message": problem } } })
         }
@@ -274,7 +285,7 @@ fn denied(reason: Reason) -> Value {
 fn check_of(asked: &Evaluation) -> Option<Check> {
     let user = user_of(&asked.subject)?;
     let hotel = hotel_of(&asked.resource)?;
-    Some(Check { user, permission: asked.action.name.clone(), hotel: Some(hotel) })
+    Some(Check { user, permission: asked.action.clone(), hotel: Some(hotel) })
 }
 
 fn user_of(subject: &Entity) -> Option<Uuid> {
@@ -283,7 +294,7 @@ fn user_of(subject: &Entity) -> Option<Uuid> {
 }
 
 fn hotel_of(resource: &Entity) -> Option<String> {
-    (resource.kind == "hotel" && !resource.id.contains('\0')).then(|| resource.id.clone())
+    (resource.kind == "hotel").then(|| resource.id.clone())
 }
 
 /// Where to find what.
@@ -300,6 +311,5 @@ pub async fn metadata(State(app): State<Arc<App>>, request: Request) -> Response
         "search_resource_endpoint": at("search/resource"),
         "search_action_endpoint": at("search/action"),
     });
-    let cache = HeaderValue::from_static("public, max-age=300");
-    ([(header::CACHE_CONTROL, cache)], Json(body)).into_response()
+    ([(header::CACHE_CONTROL, metadata_cache(&app))], Json(body)).into_response()
 }

@@ -10,13 +10,16 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::DateTime;
+use chrono::{DateTime, Datelike};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{Action, App, Entity, Refusal, asked, counted, failed, hotel_of, invalid, parse, user_of};
+use super::{
+    App, MAX_TEXT, Refusal, Wrong, action_of, asked, counted, failed, hotel_of, invalid, resource_of, subject_of, text,
+    user_of,
+};
 use crate::http::request::About;
 use crate::identity::permissions::PERMISSIONS;
 use crate::identity::{Caller, Check, Error, Reach, Reason};
@@ -26,43 +29,37 @@ use crate::store::users::{SortKey, UserCursor, UserOrderField};
 /// The most results of a page, and how many there are where nothing is said.
 const MAX_ROWS: u32 = 100;
 
-/// Only its kind is looked at.
-#[derive(Deserialize)]
-struct Kind {
-    #[serde(rename = "type")]
-    kind: String,
-}
-
-#[derive(Deserialize)]
-struct SubjectSearch {
-    subject: Kind,
-    action: Action,
-    resource: Entity,
-    #[serde(default)]
-    page: Option<PageAsked>,
-}
-
-#[derive(Deserialize)]
-struct ResourceSearch {
-    subject: Entity,
-    action: Action,
-    resource: Kind,
-    #[serde(default)]
-    page: Option<PageAsked>,
-}
-
-#[derive(Deserialize)]
-struct ActionSearch {
-    subject: Entity,
-    resource: Entity,
-}
-
-#[derive(Default, Deserialize)]
+/// The page that is asked for.
+#[derive(Default)]
 struct PageAsked {
-    #[serde(default)]
     token: Option<String>,
-    #[serde(default)]
     limit: Option<u32>,
+}
+
+/// Of a subject or a resource that is searched for, its kind alone is looked at.
+fn kind_of(value: Option<&Value>, wrong: Wrong) -> Result<String, Wrong> {
+    value.and_then(|entity| text(entity.get("type"))).ok_or(wrong)
+}
+
+fn page_asked(object: &Map<String, Value>) -> Result<PageAsked, Wrong> {
+    let page = match object.get("page") {
+        None | Some(Value::Null) => return Ok(PageAsked::default()),
+        Some(Value::Object(page)) => page,
+        Some(_) => return Err("`page` must be an object"),
+    };
+    let token = match page.get("token") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(token)) => Some(token.clone()),
+        Some(_) => return Err("`page.token` must be a text"),
+    };
+    let limit = match page.get("limit") {
+        None | Some(Value::Null) => None,
+        Some(limit) => {
+            let limit = limit.as_u64().ok_or("`page.limit` must be a number from 0 on")?;
+            Some(u32::try_from(limit).unwrap_or(MAX_ROWS))
+        }
+    };
+    Ok(PageAsked { token, limit })
 }
 
 /// Where a search goes on.
@@ -82,19 +79,23 @@ impl Token {
 }
 
 /// The page that is asked for, of the search with this question.
-fn page_of(asked: Option<PageAsked>, question: &[&str]) -> Result<Token, Refusal> {
+fn page_of(asked: PageAsked, question: &[&str]) -> Result<Token, Refusal> {
     let mut digest = Sha256::new();
     for part in question {
         digest.update(part.len().to_be_bytes());
         digest.update(part);
     }
     let question = URL_SAFE_NO_PAD.encode(digest.finalize());
-    let asked = asked.unwrap_or_default();
     let Some(token) = asked.token.filter(|token| !token.is_empty()) else {
         return Ok(Token { question, limit: asked.limit.unwrap_or(MAX_ROWS).min(MAX_ROWS), after: None });
     };
     let read = URL_SAFE_NO_PAD.decode(token).ok().and_then(|json| serde_json::from_slice::<Token>(&json).ok());
-    let token = read.filter(|token| token.question == question && token.limit <= MAX_ROWS);
+    let is_ours = |token: &Token| {
+        token.question == question
+            && token.limit <= MAX_ROWS
+            && token.after.as_ref().is_none_or(|after| after.len() <= MAX_TEXT && !after.contains('\0'))
+    };
+    let token = read.filter(is_ours);
     let token = token.ok_or_else(|| invalid("`page.token` is none of this search: begin anew, without it"))?;
     if asked.limit.is_some_and(|limit| limit.min(MAX_ROWS) != token.limit) {
         return Err(invalid("`page.limit` must stay as it was for the pages before: begin anew, without the token"));
@@ -133,12 +134,17 @@ pub async fn subject(
 }
 
 async fn find_subjects(app: &App, caller: &Caller, object: Map<String, Value>) -> Result<Response, Error> {
-    let search: SubjectSearch = match parse(object) {
-        Ok(search) => search,
+    let read = || -> Result<_, Wrong> {
+        let wrong = "`subject` must be an object with `type`";
+        let member = |name| object.get(name);
+        let asked = page_asked(&object)?;
+        Ok((kind_of(member("subject"), wrong)?, action_of(member("action"))?, resource_of(member("resource"))?, asked))
+    };
+    let (kind, action, resource, asked) = match read() {
+        Ok(read) => read,
         Err(problem) => return Ok(invalid(problem).into_response()),
     };
-    let question = ["subject", &search.subject.kind, &search.action.name, &search.resource.kind, &search.resource.id];
-    let page = match page_of(search.page, &question) {
+    let page = match page_of(asked, &["subject", &kind, &action, &resource.kind, &resource.id]) {
         Ok(page) => page,
         Err(refusal) => return Ok(refusal.into_response()),
     };
@@ -147,13 +153,9 @@ async fn find_subjects(app: &App, caller: &Caller, object: Map<String, Value>) -
         Some(cursor) => cursor,
         None => None,
     };
-    let Some(hotel) = hotel_of(&search.resource).filter(|_| search.subject.kind == "user") else {
-        // Whether the caller may ask is asked in any case.
-        app.identity.check_access(caller, &[]).await?;
-        return Ok(nothing(page));
-    };
+    let Some(hotel) = hotel_of(&resource).filter(|_| kind == "user") else { return Ok(nothing(page)) };
     let request = PageRequest { limit: page.limit.max(1), backward: false, cursor };
-    let Some(users) = app.identity.users_with_access(caller, &hotel, &search.action.name, &request).await? else {
+    let Some(users) = app.identity.users_with_access(caller, &hotel, &action, &request).await? else {
         return Ok(nothing(page));
     };
     if page.limit == 0 {
@@ -173,6 +175,8 @@ fn cursor_text(cursor: &UserCursor) -> Option<String> {
 fn read_cursor(text: &str) -> Option<UserCursor> {
     let (micros, id) = text.split_once(':')?;
     let time = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
+    // PostgreSQL's calendar begins later than that.
+    let time = (time.year() > -4000).then_some(time)?;
     Some(UserCursor { key: SortKey::Time(time), id: Uuid::try_parse(id).ok()? })
 }
 
@@ -191,20 +195,22 @@ pub async fn resource(
 }
 
 async fn find_resources(app: &App, caller: &Caller, object: Map<String, Value>) -> Result<Response, Error> {
-    let search: ResourceSearch = match parse(object) {
-        Ok(search) => search,
+    let read = || -> Result<_, Wrong> {
+        let wrong = "`resource` must be an object with `type`";
+        let member = |name| object.get(name);
+        let asked = page_asked(&object)?;
+        Ok((subject_of(member("subject"))?, action_of(member("action"))?, kind_of(member("resource"), wrong)?, asked))
+    };
+    let (subject, action, kind, asked) = match read() {
+        Ok(read) => read,
         Err(problem) => return Ok(invalid(problem).into_response()),
     };
-    let question = ["resource", &search.subject.kind, &search.subject.id, &search.action.name, &search.resource.kind];
-    let page = match page_of(search.page, &question) {
+    let page = match page_of(asked, &["resource", &subject.kind, &subject.id, &action, &kind]) {
         Ok(page) => page,
         Err(refusal) => return Ok(refusal.into_response()),
     };
-    let Some(user) = user_of(&search.subject).filter(|_| search.resource.kind == "hotel") else {
-        app.identity.check_access(caller, &[]).await?;
-        return Ok(nothing(page));
-    };
-    let asked = [(user, Some(search.action.name))];
+    let Some(user) = user_of(&subject).filter(|_| kind == "hotel") else { return Ok(nothing(page)) };
+    let asked = [(user, Some(action))];
     let reaches = app.identity.reaches(caller, &asked).await?;
     let Some(Reach::At(of)) = reaches.into_values().next() else { return Ok(nothing(page)) };
     if page.limit == 0 {
@@ -234,11 +240,13 @@ pub async fn action(
 
 /// All of them at once: there are few permissions.
 async fn find_actions(app: &App, caller: &Caller, object: Map<String, Value>) -> Result<Response, Error> {
-    let search: ActionSearch = match parse(object) {
-        Ok(search) => search,
+    let asked =
+        subject_of(object.get("subject")).and_then(|subject| Ok((subject, resource_of(object.get("resource"))?)));
+    let (subject, resource) = match asked {
+        Ok(asked) => asked,
         Err(problem) => return Ok(invalid(problem).into_response()),
     };
-    let checks: Vec<Check> = match (user_of(&search.subject), hotel_of(&search.resource)) {
+    let checks: Vec<Check> = match (user_of(&subject), hotel_of(&resource)) {
         (Some(user), Some(hotel)) => {
             let check =
                 |(name, _): &(&str, &str)| Check { user, permission: (*name).to_owned(), hotel: Some(hotel.clone()) };

@@ -66,12 +66,9 @@ pub async fn create(
     let NewKey { name, service_name, permissions, .. } = new;
     let new = NewApiKey { name, service_name, permissions, hotel_scope, hotels, expires_at };
     let response = match app.identity.create_api_key(&caller, new).await {
+        Ok((key, secret)) => Json(Told { api_key: Some(&secret), ..told(&key) }).into_response(),
+        Err(failure) if is_not_found(&failure) => malformed("hotel_ids", "names a hotel that is not there"),
         Err(failure) => failed(&failure),
-        Ok((id, secret)) => match app.identity.api_keys_by_id(&caller, &[id]).await.map(|mut keys| keys.pop()) {
-            Ok(Some(key)) => Json(Told { api_key: Some(&secret), ..told(&key) }).into_response(),
-            Ok(None) => with_detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
-            Err(error) => failed(&Failure::Error(error)),
-        },
     };
     counted(&caller, left, response)
 }
@@ -128,12 +125,14 @@ pub async fn revoke(
     };
     let response = match app.identity.revoke_api_key(&caller, id, None).await {
         Ok(()) => Json(json!({ "message": format!("API key {id} revoked successfully") })).into_response(),
-        Err(Failure::Refused(refusals)) if refusals.iter().any(|refusal| refusal.code == RefusalCode::NotFound) => {
-            not_found()
-        }
+        Err(failure) if is_not_found(&failure) => not_found(),
         Err(failure) => failed(&failure),
     };
     counted(&caller, left, response)
+}
+
+fn is_not_found(failure: &Failure) -> bool {
+    matches!(failure, Failure::Refused(refusals) if refusals.iter().any(|refusal| refusal.code == RefusalCode::NotFound))
 }
 
 #[derive(Serialize)]

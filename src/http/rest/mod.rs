@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::request::{About, BodyError, Left, authenticate, begin, counted, read_body, session_id};
+use super::request::{About, BodyError, Left, Stopped, begin, begin_known, counted, read_body, session_id};
 use super::{App, cookie};
 use crate::clock::whole_seconds;
 use crate::identity::{Caller, Error, Failure, Principal, RefusalCode, SignIn, SignOut, SignedIn};
@@ -58,9 +58,9 @@ pub async fn login(
         Ok(login) => login,
         Err(response) => return response,
     };
-    let (caller, left) = match admitted(&app, &about, Principal::Anonymous) {
-        Ok(caller) => caller,
-        Err(response) => return *response,
+    let (caller, left) = match begin(&app, &about, Principal::Anonymous) {
+        Ok(begun) => begun,
+        Err(refused) => return stopped(*refused),
     };
     let sign_in = SignIn { email: &login.email, password: &login.password, remember_me: login.remember_me };
     let outcome = app.identity.sign_in(&caller, sign_in).await;
@@ -90,9 +90,9 @@ pub async fn refresh(
         return malformed("refresh_token", "is missing");
     }
     let token = kept.filter(|_| refresh.refresh_token.is_empty()).unwrap_or(refresh.refresh_token);
-    let (caller, left) = match admitted(&app, &about, Principal::Anonymous) {
-        Ok(caller) => caller,
-        Err(response) => return *response,
+    let (caller, left) = match begin(&app, &about, Principal::Anonymous) {
+        Ok(begun) => begun,
+        Err(refused) => return stopped(*refused),
     };
     let outcome = app.identity.refresh(&caller, &token).await;
     counted(&caller, left, outcome.map_or_else(|failure| failed(&failure), |signed_in| tokens(&app, &signed_in)))
@@ -155,12 +155,11 @@ pub async fn me(State(app): State<Arc<App>>, Extension(about): Extension<About>,
     }
 }
 
-fn admitted(app: &App, about: &About, principal: Principal) -> Result<(Caller, Left), Box<Response>> {
-    begin(app, about, principal).map_err(|left| {
-        let mut response = failed(&Failure::Error(left.error()));
-        response.extensions_mut().insert(left);
-        Box::new(response)
-    })
+/// The answer to a request that is not run.
+fn stopped(Stopped { error, left }: Stopped) -> Response {
+    let mut response = failed(&Failure::Error(error));
+    response.extensions_mut().insert(left);
+    response
 }
 
 /// The user who asks, in their session.
@@ -175,11 +174,7 @@ async fn signed_in(app: &App, about: &About, headers: &HeaderMap) -> Result<(Cal
 
 /// Whoever asks with a credential that holds.
 async fn known(app: &App, about: &About, headers: &HeaderMap) -> Result<(Caller, Left), Response> {
-    let principal = authenticate(app, headers).await.map_err(|error| failed(&Failure::Error(error)))?;
-    if matches!(principal, Principal::Anonymous) {
-        return Err(unauthorized("Not authenticated"));
-    }
-    admitted(app, about, principal).map_err(|response| *response)
+    begin_known(app, about, headers).await.map_err(|refused| stopped(*refused))
 }
 
 fn tokens(app: &App, signed_in: &SignedIn) -> Response {

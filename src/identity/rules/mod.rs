@@ -156,7 +156,13 @@ fn sees_colleagues(caller: &Actor) -> bool {
 fn commands(caller: &Actor, target: &UserState) -> bool {
     may_give_scope(caller, target.hotel_scope)
         && target.hotels.iter().all(|hotel| reaches(caller, hotel))
-        && target.permissions.iter().all(|permission| caller.may(permission))
+        && target.permissions.iter().all(|permission| gives(caller, permission))
+}
+
+/// Whether the caller holds a permission for giving it to others, and for commanding those who hold it. An API key never hands
+/// the whole system over: whom it made an administrator would be there when it has been revoked.
+fn gives(caller: &Actor, permission: &str) -> bool {
+    caller.may(permission) && !(caller.api_key_id().is_some() && permission == "system:admin")
 }
 
 /// Whether the caller may add users.
@@ -166,7 +172,7 @@ pub(super) fn may_add_users(caller: &Actor) -> Result<()> {
 
 /// Nobody gives a role that grants what they do not hold, nor takes part in giving it by making it active later.
 pub(super) fn may_give_role(caller: &Actor, role: &Role) -> bool {
-    role.permissions.iter().all(|permission| caller.may(permission))
+    role.permissions.iter().all(|permission| gives(caller, permission))
 }
 
 /// Nobody gives every hotel who does not reach every hotel.
@@ -199,10 +205,10 @@ pub(super) fn keeps_an_administrator(remaining: i64, field: &'static str) -> Res
 
 /// Whether the caller may add, change and delete roles. They belong to the whole group, so that takes its every hotel.
 pub(super) fn may_change_roles(caller: &Actor) -> Result<()> {
-    if caller.may("system:admin") && caller.hotel_scope() == HotelScope::All {
+    if caller.may("system:admin") && caller.hotel_scope() == HotelScope::All && caller.api_key_id().is_none() {
         return Ok(());
     }
-    Err(Error::Forbidden("the permission system:admin and hotel scope ALL"))
+    Err(Error::Forbidden("the permission system:admin and hotel scope ALL, held by a user"))
 }
 
 /// Whether the caller may make, see and revoke API keys. A person's to do: a key that got into wrong hands must not be able
@@ -241,7 +247,7 @@ pub(super) fn on_role(caller: &Actor, role: &Role) -> Result<(), Refusal> {
 
 /// Whether the caller may put these permissions into a role.
 pub(super) fn may_give_permissions(caller: &Actor, permissions: &[String]) -> Result<(), Refusal> {
-    match permissions.iter().find(|permission| !caller.may(permission)) {
+    match permissions.iter().find(|permission| !gives(caller, permission)) {
         None => Ok(()),
         Some(missing) => {
             let message = format!("You do not hold {missing} yourself.");

@@ -67,6 +67,7 @@ pub fn identity_settings(folder: &Path) -> Settings {
             requests_per_minute: NonZeroU32::new(1_000_000).expect("some"),
             request_burst: NonZeroU32::new(100_000).expect("some"),
             requests_per_api_key: NonZeroU32::new(1_000_000).expect("some"),
+            failed_api_keys_per_minute: NonZeroU32::new(1_000_000).expect("some"),
             refreshes_per_minute: NonZeroU32::new(100_000).expect("some"),
             new_documents_per_minute: NonZeroU32::new(100_000).expect("some"),
         },
