@@ -377,13 +377,14 @@ async fn the_metadata_says_where_to_ask() {
         let answer = app.anonymous().post(url.strip_prefix(&base).expect("ours"), json!({})).await;
         assert_eq!(answer.status, 401, "{url} is there");
     }
-    assert_eq!(told.headers["cache-control"], "public, max-age=300");
+    assert_eq!(told.headers["cache-control"], "no-store", "the request itself has said where we are");
 
     let mut setup = Setup::usual();
     setup.options.public_url = Some("https://id.example.com".to_owned());
     let app = TestApp::start_with(setup).await;
     let told = app.anonymous().get("/.well-known/authzen-configuration").await;
     assert_eq!(told.body["access_evaluation_endpoint"], "https://id.example.com/access/v1/evaluation");
+    assert_eq!(told.headers["cache-control"], "public, max-age=300");
     let odd = app.anonymous().with_header("host", "a@b/").get("/.well-known/oauth-authorization-server").await;
     assert_eq!(odd.body["jwks_uri"], "https://id.example.com/.well-known/jwks.json");
 }
