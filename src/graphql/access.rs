@@ -104,11 +104,13 @@ impl AccessQueries {
         let mut parsed = Vec::with_capacity(checks.len());
         let mut seen = HashSet::with_capacity(checks.len());
         for (place, check) in checks.into_iter().enumerate() {
-            let at = |field: &str| format!("checks.{place}.{field}");
             let check = Check {
-                user: ids::user_id(&check.user, &at("user"))?,
+                user: ids::user_id(&check.user, "user").map_err(|error| error.within("checks", place))?,
                 permission: check.permission,
-                hotel: check.hotel.map(|id| ids::hotel_id(&id, &at("hotel"))).transpose()?,
+                hotel: match check.hotel {
+                    Some(id) => Some(ids::hotel_id(&id, "hotel").map_err(|error| error.within("checks", place))?),
+                    None => None,
+                },
             };
             if !seen.insert(check.clone()) {
                 let argument = format!("checks.{place}");

@@ -37,6 +37,15 @@ pub struct GraphqlError {
 }
 
 impl GraphqlError {
+    /// The same, of an item of a list: `argument` becomes `list.place.argument`.
+    pub fn within(mut self, list: &str, place: usize) -> Self {
+        let whole = self.argument.map(|argument| (format!("`{argument}`"), format!("{list}.{place}.{argument}")));
+        if let Some((named, whole)) = &whole {
+            self.message = self.message.replacen(named.as_str(), &format!("`{whole}`"), 1);
+        }
+        Self { argument: whole.map(|(_, whole)| whole), ..self }
+    }
+
     /// BAD_USER_INPUT, naming the argument.
     pub fn bad_input(argument: impl Into<String>, problem: &str) -> Self {
         identity::Error::bad_input(argument, problem).into()

@@ -252,8 +252,8 @@ impl Documents {
             return Ok(Variables::default());
         };
         let coerced = coerce_variable_values(&self.schema, operation, &variables).map_err(wrong)?;
-        let coerced = serde_json::to_value(&*coerced).map_err(|error| vec![bad_input(error.to_string())])?;
-        Ok(Variables::from_json(coerced))
+        let coerced = async_graphql::to_value(&*coerced).map_err(|error| vec![bad_input(error.to_string())])?;
+        Ok(Variables::from_value(coerced))
     }
 }
 
