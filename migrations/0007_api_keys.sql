@@ -80,30 +80,7 @@ ALTER POLICY people_are_added ON users WITH CHECK (
     AND ((SELECT principal_reaches_all_hotels())
          OR (hotel_scope = 'ASSIGNED' AND created_by = (SELECT principal_id()))));
 
--- An API key of which every hotel is the principal's. Looks past the policies, as principal_hotels() does.
-CREATE FUNCTION principal_reaches_api_key(wanted uuid) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path = pg_catalog AS $$
-DECLARE
-    principal constant text := coalesce(current_setting('app.principal', true), '');
-    me constant uuid := public.principal_id();
-    mine constant text[] := public.principal_hotels();
-    reaches boolean;
-BEGIN
-    PERFORM set_config('app.principal', 'system', true);
-    SELECT k.hotel_scope = 'ASSIGNED'
-           AND CASE WHEN EXISTS (SELECT FROM public.api_key_hotels h WHERE h.api_key_id = wanted)
-                    THEN NOT EXISTS (SELECT FROM public.api_key_hotels h
-                                      WHERE h.api_key_id = wanted AND h.hotel_id <> ALL (mine))
-                    ELSE k.created_by = me END
-      INTO reaches FROM public.api_keys k WHERE k.id = wanted;
-    PERFORM set_config('app.principal', principal, true);
-    RETURN coalesce(reaches, false);
-END
-$$;
-REVOKE ALL ON FUNCTION principal_reaches_api_key(uuid) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION principal_reaches_api_key(uuid) TO voicehive_app;
-
--- All of those, for policies that look at many.
+-- The API keys of which every hotel is the principal's. Looks past the policies, as principal_hotels() does.
 CREATE FUNCTION principal_api_keys() RETURNS uuid[] LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = pg_catalog AS $$
 DECLARE
@@ -138,7 +115,7 @@ CREATE POLICY keys_in_reach_are_made ON api_keys FOR INSERT WITH CHECK (
 -- A key that was made only ever ends: what it may do, and where, is not changed by anybody.
 CREATE POLICY keys_in_reach_are_revoked ON api_keys FOR UPDATE
     USING ((SELECT principal_writes()) = 'api_keys' AND (SELECT principal_sees_api_keys())
-           AND ((SELECT principal_reaches_all_hotels()) OR principal_reaches_api_key(id)))
+           AND ((SELECT principal_reaches_all_hotels()) OR id = ANY ((SELECT principal_api_keys())::uuid[])))
     WITH CHECK ((SELECT principal_writes()) = 'api_keys' AND NOT active AND revoked_at IS NOT NULL);
 REVOKE UPDATE ON api_keys FROM voicehive_app;
 GRANT UPDATE (active, revoked_at, revoke_reason, last_used_at) ON api_keys TO voicehive_app;
@@ -147,4 +124,4 @@ CREATE POLICY hotels_of_visible_keys ON api_key_hotels FOR SELECT USING (
 CREATE POLICY my_hotels_are_given_to_keys ON api_key_hotels FOR INSERT WITH CHECK (
     (SELECT principal_writes()) = 'api_keys' AND (SELECT principal_sees_api_keys())
     AND ((SELECT principal_reaches_all_hotels())
-         OR (hotel_id = ANY ((SELECT principal_hotels())::text[]) AND principal_reaches_api_key(api_key_id))));
+         OR (hotel_id = ANY ((SELECT principal_hotels())::text[]) AND api_key_id = ANY ((SELECT principal_api_keys())::uuid[]))));

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use async_graphql::Response as Answer;
 use async_graphql_axum::GraphQLResponse;
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Extension, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -68,12 +70,12 @@ pub async fn endpoint(State(app): State<Arc<App>>, Extension(about): Extension<A
         );
     };
     let kept_token = cookie::presented(&app, request.uri(), headers);
-    let headers = headers.clone();
-    let asked = match asked_by(request, &app).await {
+    let (parts, body) = request.into_parts();
+    let asked = match asked_by(&parts, body, &app).await {
         Ok(asked) => asked,
         Err(refusal) => return refusal.told(&about, media_type),
     };
-    let mut authenticated = authenticate(&app, &about, &headers).await;
+    let mut authenticated = authenticate(&app, &about, &parts.headers).await;
     if let Ok(Principal::Known(actor)) = &authenticated {
         let span = tracing::Span::current();
         span.record("user_id", actor.user_id().map(tracing::field::display));
@@ -81,12 +83,14 @@ pub async fn endpoint(State(app): State<Arc<App>>, Extension(about): Extension<A
     }
     // Signing in again must work whatever token the client still sends along, and is a stranger's request. What has not
     // been looked at before is looked at for whoever may ask once more.
-    if app.documents.known(&asked).is_some_and(|known| known.signs_in(&asked)) {
+    let known = app.documents.known(&asked);
+    if known.as_ref().is_some_and(|known| known.signs_in(&asked)) {
         authenticated = Ok(Principal::Anonymous);
     }
     // Whoever sends what does not hold is a stranger, and counted as one. Before anything is done for them.
     let allowance = app.identity.allowance(authenticated.as_ref().unwrap_or(&Principal::Anonymous), &about.client);
-    let call = Call { app: &app, about: &about, media_type, is_get, asked, kept_token };
+    let is_known = known.is_some();
+    let call = Call { app: &app, about: &about, media_type, is_get, asked, is_known, kept_token };
     let mut response = match allowance.retry_after {
         Some(retry_after) => call.failed(&Error::RateLimited { retry_after }),
         None => call.answer(authenticated).await,
@@ -102,6 +106,8 @@ struct Call<'a> {
     media_type: &'static str,
     is_get: bool,
     asked: Asked,
+    /// It has been looked at before.
+    is_known: bool,
     kept_token: Option<String>,
 }
 
@@ -118,7 +124,7 @@ impl Call<'_> {
     async fn answer(mut self, mut authenticated: Result<Principal, Error>) -> Response {
         let Self { app, about, media_type, .. } = self;
         // A new document takes time to look at, and whoever sends it need not have signed in.
-        if app.documents.known(&self.asked).is_none()
+        if !self.is_known
             && let Err(error) = app.identity.allow_new_document(&about.client)
         {
             return self.failed(&error);
@@ -157,14 +163,14 @@ impl Call<'_> {
     }
 }
 
-async fn asked_by(request: Request, app: &App) -> Result<Asked, Refusal> {
-    if request.uri().query().is_some_and(|query| query.len() > MAX_URL_QUERY) {
+async fn asked_by(parts: &Parts, body: Body, app: &App) -> Result<Asked, Refusal> {
+    if parts.uri.query().is_some_and(|query| query.len() > MAX_URL_QUERY) {
         let message = format!("the URL's query string is longer than {MAX_URL_QUERY} bytes: send the request by POST");
         return Err(refuse(StatusCode::URI_TOO_LONG, message));
     }
-    match *request.method() {
-        Method::GET | Method::HEAD => from_url(&request),
-        Method::POST => from_body(request, app).await,
+    match parts.method {
+        Method::GET | Method::HEAD => from_url(&parts.uri),
+        Method::POST => from_body(&parts.headers, body, app).await,
         _ => Err(not_by_this_method("send queries by POST or GET, mutations by POST", "GET, HEAD, POST")),
     }
 }
@@ -249,8 +255,8 @@ struct UrlParameters {
     extensions: Option<String>,
 }
 
-fn from_url(request: &Request) -> Result<Asked, Refusal> {
-    let Query(parameters) = Query::<UrlParameters>::try_from_uri(request.uri())
+fn from_url(uri: &Uri) -> Result<Asked, Refusal> {
+    let Query(parameters) = Query::<UrlParameters>::try_from_uri(uri)
         .map_err(|_| refuse(StatusCode::BAD_REQUEST, "the URL's query string cannot be read"))?;
     let json = |name: &str, text: Option<&str>| match text {
         None | Some("") => Ok(Value::Null),
@@ -265,14 +271,13 @@ fn from_url(request: &Request) -> Result<Asked, Refusal> {
     )
 }
 
-async fn from_body(request: Request, app: &App) -> Result<Asked, Refusal> {
-    let content_type =
-        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+async fn from_body(headers: &HeaderMap, body: Body, app: &App) -> Result<Asked, Refusal> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !is_json(content_type) {
         let message = "send the request as application/json, in UTF-8";
         return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
-    let body = read_body(request.into_body(), app).await.map_err(|error| match error {
+    let body = read_body(body, app).await.map_err(|error| match error {
         BodyError::TooLarge => {
             refuse(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {} bytes", app.options.max_body))
         }

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::App;
 use super::client::{base_url, metadata_cache};
-use super::request::{About, Stopped, begin, begin_known, counted, read_body};
+use super::request::{About, begin, begin_known, counted, media_type, read_body};
 use crate::clock::whole_seconds;
 use crate::identity::permissions::PERMISSIONS;
 use crate::identity::{Error, Failure, LiveToken, Principal};
@@ -31,7 +31,7 @@ pub async fn introspect(
     };
     let (caller, left) = match begin_known(&app, &about, &headers).await {
         Ok(begun) => begun,
-        Err(refused) => return stopped(*refused),
+        Err(refused) => return refused.told(|error| failed(&error)),
     };
     let response = match app.identity.introspect(&caller, &token).await {
         Ok(Some(token)) => Json(told(&app, &token)).into_response(),
@@ -76,7 +76,7 @@ pub async fn revoke(
     };
     let (caller, left) = match begin(&app, &about, Principal::Anonymous) {
         Ok(begun) => begun,
-        Err(refused) => return stopped(*refused),
+        Err(refused) => return refused.told(|error| failed(&error)),
     };
     let response = match app.identity.revoke_token(&caller, &token).await {
         Ok(_) => StatusCode::OK.into_response(),
@@ -111,9 +111,7 @@ pub async fn metadata(State(app): State<Arc<App>>, request: Request) -> Response
 /// The token of a form (application/x-www-form-urlencoded), as both RFCs want it sent.
 async fn token_of(app: &App, headers: &HeaderMap, body: Body) -> Result<String, Response> {
     let invalid = |problem: &str| refuse(StatusCode::BAD_REQUEST, "invalid_request", problem);
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    if !media_type(headers).eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(invalid("send the token as a form, application/x-www-form-urlencoded"));
     }
     let body = read_body(body, app).await.map_err(|_| invalid("the body is too large, too slow or broke off"))?;
@@ -124,13 +122,6 @@ async fn token_of(app: &App, headers: &HeaderMap, body: Body) -> Result<String, 
     }
     let mut form: HashMap<String, String> = form.into_iter().collect();
     form.remove("token").filter(|token| !token.is_empty()).ok_or_else(|| invalid("`token` is missing"))
-}
-
-/// The answer to a request that is not run.
-fn stopped(Stopped { error, left }: Stopped) -> Response {
-    let mut response = failed(&error);
-    response.extensions_mut().insert(left);
-    response
 }
 
 /// In the shape of RFC 6749, section 5.2.

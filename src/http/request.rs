@@ -169,6 +169,21 @@ pub struct Stopped {
     pub left: Left,
 }
 
+impl Stopped {
+    /// The answer, with the error as the surface that was asked tells it.
+    pub fn told(self, failed: impl FnOnce(Error) -> Response) -> Response {
+        let mut response = failed(self.error);
+        response.extensions_mut().insert(self.left);
+        response
+    }
+}
+
+/// The media type of a request's body, without its parameters.
+pub fn media_type(headers: &HeaderMap) -> &str {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.split(';').next().unwrap_or_default().trim()
+}
+
 /// A request of this principal, who may ask once more.
 pub fn begin(app: &App, about: &About, principal: Principal) -> Result<(Caller, Left), Box<Stopped>> {
     let allowance = app.identity.allowance(&principal, &about.client);

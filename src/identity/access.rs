@@ -49,7 +49,7 @@ impl Identity {
 
     /// Decides these checks, in their order, as far as the caller may see users and hotels.
     pub async fn check_access(&self, caller: &Caller, checks: &[Check]) -> Result<Vec<Decision>> {
-        rules::may_check_access(rules::ready(&caller.principal)?)?;
+        self.may_check_access(caller)?;
         if checks.len() > MAX_CHECKS {
             let problem = format!("holds {} checks; one call takes at most {MAX_CHECKS}", checks.len());
             return Err(Error::bad_input("checks", problem));
@@ -85,7 +85,7 @@ impl Identity {
         caller: &Caller,
         asked: &[(Uuid, Option<String>)],
     ) -> Result<HashMap<(Uuid, Option<String>), Reach>> {
-        rules::may_check_access(rules::ready(&caller.principal)?)?;
+        self.may_check_access(caller)?;
         let now = self.clock.now();
         let users = distinct(asked.iter().map(|(user, _)| *user));
         let permissions = distinct(asked.iter().filter_map(|(_, permission)| permission.clone()));
@@ -118,7 +118,7 @@ impl Identity {
         permission: &str,
         page: &PageRequest<UserCursor>,
     ) -> Result<Option<Page<User>>> {
-        rules::may_check_access(rules::ready(&caller.principal)?)?;
+        self.may_check_access(caller)?;
         let asked = [hotel.to_owned()];
         let mut transaction = caller.read().await?;
         if hotels::active_ones(&mut transaction, &asked).await?.iter().all(|(_, active)| !active) {

@@ -8,8 +8,7 @@ use zeroize::Zeroizing;
 
 use super::audit::{Happening, fields_of_api_key, key_gid};
 use super::fields::{self, MAX_ROLES_OR_HOTELS, Problems};
-use super::users::MAX_REASON;
-use super::users::may_give_hotels;
+use super::users::{MAX_REASON, may_give_hotels};
 use super::{
     Actor, Caller, Client, Error, Failure, Identity, Principal, Refusal, RefusalCode, Result, Who, api_key_text, rules,
 };

@@ -139,7 +139,7 @@ impl Caller {
         &self.scope
     }
 
-    /// The request's read transaction, for a signed-in principal who may do more than change the password.
+    /// The request's read transaction, for a principal who may do more than change the password.
     pub(super) async fn read(&self) -> Result<impl std::ops::DerefMut<Target = Transaction> + '_> {
         rules::ready(&self.principal)?;
         Ok(self.reads.begin().await?)

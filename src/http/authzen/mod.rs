@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Extension, Request, State};
+use axum::extract::{Extension, FromRequest, FromRequestParts, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::App;
 use super::client::{base_url, metadata_cache};
-use super::request::{About, BodyError, Left, Stopped, begin_known, counted, read_body};
+use super::request::{About, BodyError, Left, begin_known, counted, media_type, read_body};
 use crate::clock::whole_seconds;
 use crate::identity::{Caller, Check, Decision, Error, MAX_CHECKS, Reason};
 
@@ -26,7 +26,6 @@ use crate::identity::{Caller, Check, Decision, Error, MAX_CHECKS, Reason};
 const MAX_TEXT: usize = 256;
 
 /// A subject or a resource.
-#[derive(Clone)]
 struct Entity {
     kind: String,
     id: String,
@@ -115,32 +114,35 @@ fn failed(error: &Error) -> Response {
 }
 
 /// Who asks, and what: a JSON object, whose unknown members are not looked at.
-async fn asked(
-    app: &App,
-    about: &About,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<(Caller, Left, Map<String, Value>), Response> {
-    let (caller, left) = begin_known(app, about, headers).await.map_err(|stopped| {
-        let Stopped { error, left } = *stopped;
-        let mut response = failed(&error);
-        response.extensions_mut().insert(left);
-        response
-    })?;
-    // Before anything is made of the body, which may be large.
-    if let Err(error) = app.identity.may_check_access(&caller) {
-        return Err(counted(&caller, left, failed(&error)));
-    }
-    match read_object(app, headers, body).await {
-        Ok(object) => Ok((caller, left, object)),
-        Err(refusal) => Err(counted(&caller, left, refusal.into_response())),
+pub struct Asked {
+    caller: Caller,
+    left: Left,
+    object: Map<String, Value>,
+}
+
+impl FromRequest<Arc<App>> for Asked {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let about =
+            Extension::<About>::from_request_parts(&mut parts, app).await.map_err(IntoResponse::into_response)?.0;
+        let headers = &parts.headers;
+        let begun = begin_known(app, &about, headers).await;
+        let (caller, left) = begun.map_err(|stopped| stopped.told(|error| failed(&error)))?;
+        // Before anything is made of the body, which may be large.
+        if let Err(error) = app.identity.may_check_access(&caller) {
+            return Err(counted(&caller, left, failed(&error)));
+        }
+        match read_object(app, headers, body).await {
+            Ok(object) => Ok(Self { caller, left, object }),
+            Err(refusal) => Err(counted(&caller, left, refusal.into_response())),
+        }
     }
 }
 
 async fn read_object(app: &App, headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, Refusal> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/json") {
+    if !media_type(headers).eq_ignore_ascii_case("application/json") {
         return Err(invalid("send the request as application/json"));
     }
     let body = read_body(body, app).await.map_err(|error| match error {
@@ -156,16 +158,8 @@ async fn read_object(app: &App, headers: &HeaderMap, body: Body) -> Result<Map<S
 }
 
 /// One question, one answer.
-pub async fn evaluation(
-    State(app): State<Arc<App>>,
-    Extension(about): Extension<About>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let (caller, left, object) = match asked(&app, &about, &headers, body).await {
-        Ok(asked) => asked,
-        Err(response) => return response,
-    };
+pub async fn evaluation(State(app): State<Arc<App>>, asked: Asked) -> Response {
+    let Asked { caller, left, object } = asked;
     let response = one(&app, &caller, object).await;
     counted(&caller, left, response)
 }
@@ -182,16 +176,8 @@ async fn one(app: &App, caller: &Caller, object: Map<String, Value>) -> Response
 }
 
 /// Many questions, answered in their order. Without `evaluations`, the one that the object itself asks.
-pub async fn evaluations(
-    State(app): State<Arc<App>>,
-    Extension(about): Extension<About>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let (caller, left, object) = match asked(&app, &about, &headers, body).await {
-        Ok(asked) => asked,
-        Err(response) => return response,
-    };
+pub async fn evaluations(State(app): State<Arc<App>>, asked: Asked) -> Response {
+    let Asked { caller, left, object } = asked;
     let response = many(&app, &caller, object).await;
     counted(&caller, left, response)
 }

@@ -4,9 +4,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
-use axum::extract::{Extension, State};
-use axum::http::HeaderMap;
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,10 +15,9 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
-    App, MAX_TEXT, Refusal, Wrong, action_of, asked, counted, failed, hotel_of, invalid, resource_of, subject_of, text,
+    App, Asked, MAX_TEXT, Refusal, Wrong, action_of, counted, failed, hotel_of, invalid, resource_of, subject_of, text,
     user_of,
 };
-use crate::http::request::About;
 use crate::identity::permissions::PERMISSIONS;
 use crate::identity::{Caller, Check, Error, Reach, Reason};
 use crate::store::page::PageRequest;
@@ -119,16 +116,8 @@ fn nothing(page: Token) -> Response {
     found(&[], page, None)
 }
 
-pub async fn subject(
-    State(app): State<Arc<App>>,
-    Extension(about): Extension<About>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let (caller, left, object) = match asked(&app, &about, &headers, body).await {
-        Ok(asked) => asked,
-        Err(response) => return response,
-    };
+pub async fn subject(State(app): State<Arc<App>>, asked: Asked) -> Response {
+    let Asked { caller, left, object } = asked;
     let response = find_subjects(&app, &caller, object).await.unwrap_or_else(|error| failed(&error));
     counted(&caller, left, response)
 }
@@ -180,16 +169,8 @@ fn read_cursor(text: &str) -> Option<UserCursor> {
     Some(UserCursor { key: SortKey::Time(time), id: Uuid::try_parse(id).ok()? })
 }
 
-pub async fn resource(
-    State(app): State<Arc<App>>,
-    Extension(about): Extension<About>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let (caller, left, object) = match asked(&app, &about, &headers, body).await {
-        Ok(asked) => asked,
-        Err(response) => return response,
-    };
+pub async fn resource(State(app): State<Arc<App>>, asked: Asked) -> Response {
+    let Asked { caller, left, object } = asked;
     let response = find_resources(&app, &caller, object).await.unwrap_or_else(|error| failed(&error));
     counted(&caller, left, response)
 }
@@ -224,16 +205,8 @@ async fn find_resources(app: &App, caller: &Caller, object: Map<String, Value>) 
     Ok(found(&results, page, last))
 }
 
-pub async fn action(
-    State(app): State<Arc<App>>,
-    Extension(about): Extension<About>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let (caller, left, object) = match asked(&app, &about, &headers, body).await {
-        Ok(asked) => asked,
-        Err(response) => return response,
-    };
+pub async fn action(State(app): State<Arc<App>>, asked: Asked) -> Response {
+    let Asked { caller, left, object } = asked;
     let response = find_actions(&app, &caller, object).await.unwrap_or_else(|error| failed(&error));
     counted(&caller, left, response)
 }

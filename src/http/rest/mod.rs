@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::request::{About, BodyError, Left, Stopped, begin, begin_known, counted, read_body, session_id};
+use super::request::{About, BodyError, Left, begin, begin_known, counted, read_body, session_id};
 use super::{App, cookie};
 use crate::clock::whole_seconds;
 use crate::identity::{Caller, Error, Failure, Principal, RefusalCode, SignIn, SignOut, SignedIn};
@@ -60,7 +60,7 @@ pub async fn login(
     };
     let (caller, left) = match begin(&app, &about, Principal::Anonymous) {
         Ok(begun) => begun,
-        Err(refused) => return stopped(*refused),
+        Err(refused) => return refused.told(|error| failed(&Failure::Error(error))),
     };
     let sign_in = SignIn { email: &login.email, password: &login.password, remember_me: login.remember_me };
     let outcome = app.identity.sign_in(&caller, sign_in).await;
@@ -92,7 +92,7 @@ pub async fn refresh(
     let token = kept.filter(|_| refresh.refresh_token.is_empty()).unwrap_or(refresh.refresh_token);
     let (caller, left) = match begin(&app, &about, Principal::Anonymous) {
         Ok(begun) => begun,
-        Err(refused) => return stopped(*refused),
+        Err(refused) => return refused.told(|error| failed(&Failure::Error(error))),
     };
     let outcome = app.identity.refresh(&caller, &token).await;
     counted(&caller, left, outcome.map_or_else(|failure| failed(&failure), |signed_in| tokens(&app, &signed_in)))
@@ -155,13 +155,6 @@ pub async fn me(State(app): State<Arc<App>>, Extension(about): Extension<About>,
     }
 }
 
-/// The answer to a request that is not run.
-fn stopped(Stopped { error, left }: Stopped) -> Response {
-    let mut response = failed(&Failure::Error(error));
-    response.extensions_mut().insert(left);
-    response
-}
-
 /// The user who asks, in their session.
 async fn signed_in(app: &App, about: &About, headers: &HeaderMap) -> Result<(Caller, SessionAccess, Left), Response> {
     let (caller, left) = known(app, about, headers).await?;
@@ -174,7 +167,7 @@ async fn signed_in(app: &App, about: &About, headers: &HeaderMap) -> Result<(Cal
 
 /// Whoever asks with a credential that holds.
 async fn known(app: &App, about: &About, headers: &HeaderMap) -> Result<(Caller, Left), Response> {
-    begin_known(app, about, headers).await.map_err(|refused| stopped(*refused))
+    begin_known(app, about, headers).await.map_err(|refused| refused.told(|error| failed(&Failure::Error(error))))
 }
 
 fn tokens(app: &App, signed_in: &SignedIn) -> Response {

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Executor};
 use super::{Result, TABLES};
 
 /// The functions of the migrations, which go with the tables.
-pub(super) const FUNCTIONS: [&str; 20] = [
+pub(super) const FUNCTIONS: [&str; 19] = [
     "principal_is_system",
     "principal_is_set",
     "principal_user_id",
@@ -25,7 +25,6 @@ pub(super) const FUNCTIONS: [&str; 20] = [
     "principal_id",
     "principal_sees_api_keys",
     "principal_hotels_of_people",
-    "principal_reaches_api_key",
     "principal_api_keys",
 ];
 
