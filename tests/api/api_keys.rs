@@ -124,7 +124,18 @@ async fn keys_that_are_not_honoured_are_refused_alike() {
 
 #[tokio::test]
 async fn nobody_gives_a_key_what_they_do_not_hold() {
-    let app = TestApp::start().await;
+    keys_stay_in_reach(Setup::usual()).await;
+}
+
+#[tokio::test]
+async fn row_level_security_alone_keeps_keys_in_reach() {
+    let mut setup = Setup::usual();
+    setup.row_security_alone = true;
+    keys_stay_in_reach(setup).await;
+}
+
+async fn keys_stay_in_reach(setup: Setup) {
+    let app = TestApp::start_with(setup).await;
     app.hotel("hotel-002", "Elsewhere").await;
     app.sql(
         "INSERT INTO roles (id, name, display_name, permissions)
