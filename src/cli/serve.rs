@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::system;
 use crate::config::{Config, Environment};
 use crate::http::{self, App};
-use crate::store::Database;
 use crate::store::embedded::Embedded;
 use crate::store::migrations::{self, Wanted};
 use crate::store::serving_role::{self, Tolerated};
+use crate::store::{Database, changes};
 use crate::telemetry::metrics;
 
 /// How long statements under way may take to end when everything else has: what is cut off is rolled back.
@@ -74,6 +74,10 @@ async fn serve_on(
     let demo_users = system::bootstrap(config, &identity).await?;
 
     let work_stop = CancellationToken::new();
+    let following = tokio::spawn({
+        let (database, stop) = (identity.database().clone(), work_stop.clone());
+        async move { changes::follow(&database, stop).await }
+    });
     let work = tokio::spawn({
         let (identity, stop) = (identity.clone(), work_stop.clone());
         async move { identity.work_in_background(stop).await }
@@ -116,6 +120,7 @@ async fn serve_on(
     if tokio::time::timeout(system::BACKGROUND_TIMEOUT, work).await.is_err() {
         tracing::warn!("background_work_cut_off");
     }
+    following.abort();
     upkeep.abort();
     Ok(())
 }

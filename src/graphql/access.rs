@@ -90,7 +90,7 @@ impl AccessQueries {
         let key = ReachOf { user: ids::user_id(&user, "user")?, permission };
         Ok(match context.loader().load_one(key).await? {
             None => None,
-            Some(Reach::Nowhere) => Some(hotel_connection(None, TotalCount::Nothing)),
+            Some(Reach::Nowhere) => Some(hotel_connection(None, TotalCount::Known(0))),
             Some(Reach::At(of)) => {
                 let hotels = context.loader().load_one(HotelPage { of, page }).await?;
                 Some(hotel_connection(hotels, TotalCount::HotelsOf(HotelCount { of, at_most: None })))

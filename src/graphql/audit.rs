@@ -60,7 +60,7 @@ impl AuditEvent {
     async fn actor(&self, context: &Context<'_>) -> Result<Option<Actor>> {
         let loader = context.loader();
         Ok(match self.0.actor.as_deref().and_then(parse) {
-            Some(GlobalId::User(id)) => loader.load_one(UserById(id)).await?.map(User).map(Actor::User),
+            Some(GlobalId::User(id)) => loader.load_one(UserById(id)).await?.map(User::from).map(Actor::User),
             Some(GlobalId::ApiKey(id)) => loader.load_one(ApiKeyById(id)).await?.map(ApiKey).map(Actor::ApiKey),
             _ => None,
         })

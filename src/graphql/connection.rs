@@ -177,8 +177,8 @@ pub enum TotalCount {
     Sessions(SessionCount),
     AuditEvents(AuditEventFilter),
     ApiKeys,
-    /// A list that holds nothing.
-    Nothing,
+    /// It is known already.
+    Known(usize),
 }
 
 #[Object]
@@ -200,7 +200,10 @@ impl TotalCount {
             Self::Hotels(filter) => identity.hotel_count(&caller, filter, at_most).await?,
             Self::AuditEvents(filter) => identity.audit_event_count(&caller, filter, at_most).await?,
             Self::ApiKeys => identity.api_key_count(&caller, at_most).await?,
-            Self::Nothing => 0,
+            Self::Known(count) => {
+                let count = i64::try_from(*count).unwrap_or(i64::MAX);
+                at_most.map_or(count, |at_most| count.min(at_most))
+            }
         };
         Ok(i32::try_from(count).unwrap_or(i32::MAX))
     }

@@ -18,7 +18,7 @@ use crate::store::hotels::{Hotel, HotelsOf};
 use crate::store::page::{Page, PageRequest};
 use crate::store::roles::Role;
 use crate::store::sessions::{Session, SessionCursor, SessionFilter, SessionsOf};
-use crate::store::users::{User, UserCursor, UserFilter, UserOrder, UsersOf};
+use crate::store::users::{User, UserCursor, UserFilter, UserOrder, UsersOf, With};
 
 /// All loaders of one request.
 pub struct Loaders(pub Arc<Request>);
@@ -48,21 +48,21 @@ pub struct ReachOf {
 pub struct RolesOf(pub Uuid);
 
 impl Loader<UserById> for Loaders {
-    type Value = User;
+    type Value = Arc<User>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[UserById]) -> Loaded<UserById, User> {
+    async fn load(&self, keys: &[UserById]) -> Loaded<UserById, Arc<User>> {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let users = self.0.identity.users_by_id(&self.0.caller(), &ids).await?;
-        Ok(users.into_iter().map(|user| (UserById(user.id), user)).collect())
+        Ok(users.into_iter().map(|user| (UserById(user.id), Arc::new(user))).collect())
     }
 }
 
 impl Loader<RoleById> for Loaders {
-    type Value = Role;
+    type Value = Arc<Role>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[RoleById]) -> Loaded<RoleById, Role> {
+    async fn load(&self, keys: &[RoleById]) -> Loaded<RoleById, Arc<Role>> {
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
         let roles = self.0.identity.roles_by_id(&self.0.caller(), &ids).await?;
         Ok(roles.into_iter().map(|role| (RoleById(role.id), role)).collect())
@@ -70,10 +70,10 @@ impl Loader<RoleById> for Loaders {
 }
 
 impl Loader<HotelById> for Loaders {
-    type Value = Hotel;
+    type Value = Arc<Hotel>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[HotelById]) -> Loaded<HotelById, Hotel> {
+    async fn load(&self, keys: &[HotelById]) -> Loaded<HotelById, Arc<Hotel>> {
         let ids: Vec<_> = keys.iter().map(|key| key.0.clone()).collect();
         let hotels = self.0.identity.hotels_by_id(&self.0.caller(), &ids).await?;
         Ok(hotels.into_iter().map(|hotel| (HotelById(hotel.id.clone()), hotel)).collect())
@@ -125,13 +125,13 @@ impl Loader<ReachOf> for Loaders {
 }
 
 impl Loader<RolesOf> for Loaders {
-    type Value = Arc<[Role]>;
+    type Value = Vec<Arc<Role>>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[RolesOf]) -> Loaded<RolesOf, Arc<[Role]>> {
+    async fn load(&self, keys: &[RolesOf]) -> Loaded<RolesOf, Vec<Arc<Role>>> {
         let users: Vec<_> = keys.iter().map(|key| key.0).collect();
         let roles = self.0.identity.roles_by_user(&self.0.caller(), &users).await?;
-        Ok(roles.into_iter().map(|(user, roles)| (RolesOf(user), Arc::from(roles))).collect())
+        Ok(roles.into_iter().map(|(user, roles)| (RolesOf(user), roles)).collect())
     }
 }
 
@@ -166,6 +166,7 @@ pub struct UserList {
     pub filter: Arc<UserFilter>,
     pub order: UserOrder,
     pub page: PageRequest<UserCursor>,
+    pub with: With,
 }
 
 /// How many users a parent has.
@@ -221,17 +222,19 @@ fn kind_of(parent: &UsersOf) -> std::mem::Discriminant<UsersOf> {
 }
 
 impl Loader<UserPage> for Loaders {
-    type Value = Page<User>;
+    type Value = Arc<Page<Arc<User>>>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[UserPage]) -> Loaded<UserPage, Page<User>> {
+    async fn load(&self, keys: &[UserPage]) -> Loaded<UserPage, Arc<Page<Arc<User>>>> {
         let caller = self.0.caller();
         let mut loaded = HashMap::new();
         for ((list, _), parents) in
             by_arguments(keys, |key| ((key.list.clone(), kind_of(&key.parent)), key.parent.clone()))
         {
-            let pages = self.0.identity.user_pages(&caller, &parents, &list.filter, list.order, &list.page).await?;
-            loaded.extend(pages.into_iter().map(|(parent, page)| (UserPage { parent, list: list.clone() }, page)));
+            let (identity, UserList { filter, order, page, with }) = (&self.0.identity, &*list);
+            let pages = identity.user_pages(&caller, &parents, filter, *order, page, *with).await?;
+            let key = |parent| UserPage { parent, list: list.clone() };
+            loaded.extend(pages.into_iter().map(|(parent, page)| (key(parent), Arc::new(page.map(Arc::new)))));
         }
         Ok(loaded)
     }
@@ -256,10 +259,10 @@ impl Loader<UserCount> for Loaders {
 }
 
 impl Loader<HotelPage> for Loaders {
-    type Value = Page<Hotel>;
+    type Value = Page<Arc<Hotel>>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[HotelPage]) -> Loaded<HotelPage, Page<Hotel>> {
+    async fn load(&self, keys: &[HotelPage]) -> Loaded<HotelPage, Page<Arc<Hotel>>> {
         let caller = self.0.caller();
         let mut loaded = HashMap::new();
         for ((page, _), holders) in by_arguments(keys, |key| ((key.page.clone(), key.of.holder), key.of)) {

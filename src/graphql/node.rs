@@ -56,8 +56,8 @@ impl NodeQueries {
 pub async fn load(context: &Context<'_>, id: GlobalId) -> Result<Option<Node>> {
     let loader = context.loader();
     Ok(match id {
-        GlobalId::User(id) => loader.load_one(UserById(id)).await?.map(|user| Node::User(User(user))),
-        GlobalId::Role(id) => loader.load_one(RoleById(id)).await?.map(|role| Node::Role(role.into())),
+        GlobalId::User(id) => loader.load_one(UserById(id)).await?.map(|user| Node::User(user.into())),
+        GlobalId::Role(id) => loader.load_one(RoleById(id)).await?.map(|role| Node::Role(Role(role))),
         GlobalId::Hotel(id) => loader.load_one(HotelById(id)).await?.map(|hotel| Node::Hotel(Hotel(hotel))),
         GlobalId::Session(id) => loader.load_one(SessionById(id)).await?.map(|session| Node::Session(Session(session))),
         GlobalId::AuditEvent(id) => {

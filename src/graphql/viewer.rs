@@ -5,7 +5,7 @@ use async_graphql::{Context, Object, Union};
 use super::api_key::ApiKey;
 use super::context::RequestContext;
 use super::errors::Result;
-use super::loaders::{ApiKeyById, SessionById, UserById};
+use super::loaders::{ApiKeyById, SessionById};
 use super::session::Session;
 use super::user::User;
 use crate::identity::Principal;
@@ -45,6 +45,6 @@ impl ViewerQueries {
 
 async fn me(context: &Context<'_>) -> Result<Option<User>> {
     let Principal::Known(actor) = &context.caller().principal else { return Ok(None) };
-    let Some(id) = actor.user_id() else { return Ok(None) };
-    Ok(context.loader().load_one(UserById(id)).await?.map(User))
+    let Some(access) = actor.user() else { return Ok(None) };
+    Ok(Some(User::of_principal(access.user.clone())))
 }

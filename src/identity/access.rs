@@ -9,11 +9,12 @@ use uuid::Uuid;
 pub use super::rules::decisions::Reason;
 use super::rules::decisions::{Place, decide};
 use super::{Caller, Error, Identity, Result, rules};
+use crate::store::Transaction;
 use crate::store::hotels::{self, Holder, HotelsOf};
 use crate::store::page::{Page, PageRequest};
 use crate::store::roles::{self, Role};
 use crate::store::users::decisions::{Standing, standings};
-use crate::store::users::{self, HotelScope, User, UserCursor, UserFilter, UserOrder, UserOrderField, UsersOf};
+use crate::store::users::{self, HotelScope, User, UserCursor, UserFilter, UserOrder, UserOrderField, UsersOf, With};
 
 /// The most checks that one call takes.
 pub const MAX_CHECKS: usize = 1000;
@@ -63,8 +64,8 @@ impl Identity {
         let asked = distinct(checks.iter().filter_map(|check| check.hotel.clone()));
         let mut transaction = caller.read().await?;
         let users = by_id(standings(&mut transaction, &users, &asked).await?);
-        let granting = Granting::new(roles::granting(&mut transaction, &permissions).await?);
-        let active: HashMap<String, bool> = hotels::active_ones(&mut transaction, &asked).await?.into_iter().collect();
+        let granting = self.granting(&mut transaction, &permissions).await?;
+        let active = self.active_hotels(caller, &mut transaction, &asked).await?;
         drop(transaction);
         let decide = |check: &Check| {
             let user = users.get(&check.user);
@@ -91,7 +92,7 @@ impl Identity {
         let permissions = distinct(asked.iter().filter_map(|(_, permission)| permission.clone()));
         let mut transaction = caller.read().await?;
         let users = by_id(standings(&mut transaction, &users, &[]).await?);
-        let granting = Granting::new(roles::granting(&mut transaction, &permissions).await?);
+        let granting = self.granting(&mut transaction, &permissions).await?;
         drop(transaction);
         let reach = |(id, permission): &(Uuid, Option<String>)| {
             let user = users.get(id)?;
@@ -121,24 +122,48 @@ impl Identity {
         self.may_check_access(caller)?;
         let asked = [hotel.to_owned()];
         let mut transaction = caller.read().await?;
-        if hotels::active_ones(&mut transaction, &asked).await?.iter().all(|(_, active)| !active) {
+        if self.active_hotels(caller, &mut transaction, &asked).await?.values().all(|active| !active) {
             return Ok(None);
         }
         // By role: what no role grants needs no look at users at all.
-        let granting = roles::granting(&mut transaction, &[permission.to_owned()]).await?;
-        if granting.is_empty() {
+        let granting = self.granting(&mut transaction, &[permission.to_owned()]).await?;
+        if granting.0.is_empty() {
             return Ok(None);
         }
         let filter = UserFilter {
-            roles: Some(granting.into_iter().map(|role| role.id).collect()),
+            roles: Some(granting.0.into_keys().collect()),
             active: Some(true),
             locked: Some((false, self.clock.now())),
             ..UserFilter::default()
         };
         let order = UserOrder { field: UserOrderField::CreatedAt, descending: false };
         let parent = UsersOf::Hotel(hotel.to_owned());
-        let mut pages = users::pages(&mut transaction, std::slice::from_ref(&parent), &filter, order, page).await?;
+        let with = With::default();
+        let mut pages =
+            users::pages(&mut transaction, std::slice::from_ref(&parent), &filter, order, page, with).await?;
         Ok(pages.remove(&parent))
+    }
+
+    async fn granting(&self, transaction: &mut Transaction, permissions: &[String]) -> Result<Granting> {
+        let roles = match self.database.catalogue() {
+            Some(catalogue) => catalogue.granting(permissions),
+            None => roles::granting(transaction, permissions).await?.into_iter().map(Arc::new).collect(),
+        };
+        Ok(Granting(roles.into_iter().map(|role| (role.id, role)).collect()))
+    }
+
+    /// Which of these hotels, of those in sight, are active and which are not.
+    async fn active_hotels(
+        &self,
+        caller: &Caller,
+        transaction: &mut Transaction,
+        ids: &[String],
+    ) -> Result<HashMap<String, bool>> {
+        let Some(catalogue) = self.database.catalogue() else {
+            return Ok(hotels::active_ones(transaction, ids).await?.into_iter().collect());
+        };
+        let seen = |id: &String| Some((id.clone(), catalogue.hotel(caller.scope(), id)?.active));
+        Ok(ids.iter().filter_map(seen).collect())
     }
 }
 
@@ -154,10 +179,6 @@ fn by_id(users: Vec<Standing>) -> HashMap<Uuid, Standing> {
 struct Granting(HashMap<Uuid, Arc<Role>>);
 
 impl Granting {
-    fn new(roles: Vec<Role>) -> Self {
-        Self(roles.into_iter().map(|role| (role.id, Arc::new(role))).collect())
-    }
-
     /// Those of this user that grant this permission, by name.
     fn of(&self, user: &Standing, permission: &str) -> Vec<Arc<Role>> {
         let held = user.roles.iter().filter_map(|id| self.0.get(id));

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::audit::{Happening, fields_of_api_key, key_gid};
 use super::fields::{self, MAX_ROLES_OR_HOTELS, Problems};
+use super::principals::{Kept, TOPICS_OF_API_KEYS};
 use super::users::{MAX_REASON, may_give_hotels};
 use super::{
     Actor, Caller, Client, Error, Failure, Identity, Principal, Refusal, RefusalCode, Result, Who, api_key_text, rules,
@@ -41,15 +42,34 @@ impl Identity {
         self.throttle.may_send_key(client)?;
         let now = self.clock.now();
         let digest = api_key_text::digest(key);
-        let mut transaction = self.database.read(&Scope::system(), &StatementCount::default()).await?;
-        let access = api_keys::access_by_digest(&mut transaction, &digest, now).await?;
-        metrics::api_key_checked(access.is_some());
-        let Some(access) = access else {
+        let kept = self.kept_api_key(&digest, now);
+        metrics::principal_checked(kept.is_some());
+        let kept = match kept {
+            Some(kept) => Some(kept),
+            None => self.read_api_key(digest, now).await?,
+        };
+        metrics::api_key_checked(kept.is_some());
+        let Some(kept) = kept else {
             self.throttle.key_failed(client);
             return Err(INVALID_KEY);
         };
-        self.used_api_keys.note(access.id, access.last_used_at, now);
-        Ok(Principal::Known(Arc::new(Actor { who: Who::ApiKey(access), confined: false })))
+        if let Some(id) = kept.actor.api_key_id()
+            && self.used_api_keys.note(id, kept.noted(), now)
+        {
+            kept.note(now);
+        }
+        Ok(Principal::Known(kept.actor.clone()))
+    }
+
+    async fn read_api_key(&self, digest: [u8; 32], now: DateTime<Utc>) -> Result<Option<Arc<Kept>>> {
+        let version = self.database.changes().version(&TOPICS_OF_API_KEYS);
+        let mut transaction = self.database.read(&Scope::system(), &StatementCount::default()).await?;
+        let Some(access) = api_keys::access_by_digest(&mut transaction, &digest, now).await? else { return Ok(None) };
+        let (ends_at, used) = (access.expires_at, access.last_used_at);
+        let actor = Actor { who: Who::ApiKey(access), confined: false };
+        let kept = Kept::new(Arc::new(actor), version, ends_at, used);
+        self.keep_api_key(digest, kept.clone());
+        Ok(Some(kept))
     }
 
     /// The keys that the caller may see, revoked ones too, newest first.

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::audit::{Person, key_gid, user_gid};
+use super::principals::{Kept, topics_of_session};
 use super::{Error, Identity, Result, rules};
 use crate::store::access::SessionAccess;
 use crate::store::api_keys::KeyAccess;
+use crate::store::changes::Topic;
 use crate::store::users::HotelScope;
 use crate::store::{self, Reads, Scope, StatementCount, Transaction};
+use crate::telemetry::metrics;
 
 /// Where a request comes from, as far as it can be told.
 #[derive(Clone, Debug, Default)]
@@ -190,14 +194,32 @@ impl Identity {
 
     /// Who holds this access token.
     pub async fn authenticate(&self, token: &str) -> Result<Principal> {
-        self.look_for_key_of(token).await;
         let now = self.clock.now();
-        let claims = self.tokens.read_access_token(token, now).map_err(|_| INVALID_TOKEN)?;
+        let claims = self.access_token(token, now).await.ok_or(INVALID_TOKEN)?;
+        let topics = topics_of_session(claims.session_id, claims.user_id);
+        let kept = self.kept_session(claims.session_id, &topics, now);
+        metrics::principal_checked(kept.is_some());
+        let kept = match kept {
+            Some(kept) => kept,
+            None => self.read_session(claims.session_id, &topics, now).await?,
+        };
+        if kept.actor.user_id() != Some(claims.user_id) {
+            return Err(INVALID_TOKEN);
+        }
+        if self.used_sessions.note(claims.session_id, kept.noted(), now) {
+            kept.note(now);
+        }
+        Ok(Principal::Known(kept.actor.clone()))
+    }
+
+    async fn read_session(&self, id: Uuid, topics: &[Topic], now: DateTime<Utc>) -> Result<Arc<Kept>> {
+        let version = self.database.changes().version(topics);
         let mut transaction = self.database.read(&Scope::system(), &StatementCount::default()).await?;
-        let access = store::access::of_session(&mut transaction, claims.session_id, now).await?;
-        let access = access.filter(|access| access.user_id == claims.user_id).ok_or(INVALID_TOKEN)?;
-        self.used_sessions.note(access.session_id, Some(access.session_accessed_at), now);
-        Ok(Principal::Known(Arc::new(self.in_session(access))))
+        let access = store::access::of_session(&mut transaction, id, now).await?.ok_or(INVALID_TOKEN)?;
+        let (ends_at, used) = (access.session_expires_at, access.session_accessed_at);
+        let kept = Kept::new(Arc::new(self.in_session(access)), version, Some(ends_at), Some(used));
+        self.keep_session(id, kept.clone());
+        Ok(kept)
     }
 
     /// A user in a session.

@@ -1,6 +1,7 @@
 //! Hotels: reading them and which of them a user may access, adding and changing them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -12,6 +13,7 @@ use super::{Caller, Failure, Identity, Refusal, RefusalCode, Result, rules};
 use crate::store::Writes;
 use crate::store::hotels::{self, Hotel, HotelFilter, HotelsOf};
 use crate::store::page::{Page, PageRequest};
+use crate::store::users::{HOTELS_READ, HotelScope, User};
 
 const MAX_NAME: usize = 200;
 const MAX_BRAND_OR_CITY: usize = 100;
@@ -57,8 +59,34 @@ impl Identity {
         Ok(hotels::count(&mut *caller.read().await?, filter, at_most).await?)
     }
 
-    pub async fn hotels_by_id(&self, caller: &Caller, ids: &[String]) -> Result<Vec<Hotel>> {
-        Ok(hotels::by_ids(&mut *caller.read().await?, ids).await?)
+    pub async fn hotels_by_id(&self, caller: &Caller, ids: &[String]) -> Result<Vec<Arc<Hotel>>> {
+        rules::ready(&caller.principal)?;
+        if let Some(catalogue) = self.database.catalogue() {
+            return Ok(ids.iter().filter_map(|id| catalogue.hotel(caller.scope(), id).cloned()).collect());
+        }
+        Ok(hotels::by_ids(&mut *caller.read().await?, ids).await?.into_iter().map(Arc::new).collect())
+    }
+
+    /// A page of the hotels of a user in sight, as far as the caller reaches them, where they need not be read; how many there
+    /// are where that is known, too.
+    pub fn hotels_at_hand(
+        &self,
+        caller: &Caller,
+        user: &User,
+        page: &PageRequest<String>,
+    ) -> Option<(Page<Arc<Hotel>>, Option<usize>)> {
+        let catalogue = self.database.catalogue()?;
+        if user.hotel_scope == HotelScope::All {
+            return Some((catalogue.active_hotels(caller.scope(), page), None));
+        }
+        let read = user.hotel_ids.as_ref()?;
+        let ids: Vec<String> = read.iter().filter(|id| caller.scope().sees_hotel(id)).cloned().collect();
+        if read.len() < HOTELS_READ {
+            return Some((catalogue.page_of(&ids, page)?, Some(ids.len())));
+        }
+        // There may be more: that does for a page from the beginning, with the one that tells of the next.
+        let is_enough = page.cursor.is_none() && !page.backward && ids.len() > page.limit as usize;
+        if is_enough { Some((catalogue.page_of(&ids, page)?, None)) } else { None }
     }
 
     /// A page of the hotels each of these reaches, who are of one kind.
@@ -67,7 +95,7 @@ impl Identity {
         caller: &Caller,
         holders: &[HotelsOf],
         page: &PageRequest<String>,
-    ) -> Result<HashMap<HotelsOf, Page<Hotel>>> {
+    ) -> Result<HashMap<HotelsOf, Page<Arc<Hotel>>>> {
         Ok(hotels::pages_by_holders(&mut *caller.read_own().await?, holders, page).await?)
     }
 
@@ -78,6 +106,13 @@ impl Identity {
         holders: &[HotelsOf],
         at_most: Option<i64>,
     ) -> Result<HashMap<HotelsOf, i64>> {
+        if let Some(catalogue) = self.database.catalogue()
+            && holders.iter().all(|of| of.every)
+        {
+            rules::known(&caller.principal)?;
+            let count = catalogue.count_active_hotels(caller.scope(), at_most);
+            return Ok(holders.iter().map(|of| (*of, count)).collect());
+        }
         Ok(hotels::counts_by_holders(&mut *caller.read_own().await?, holders, at_most).await?)
     }
 

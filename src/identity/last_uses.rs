@@ -19,11 +19,13 @@ const INTERVAL: Duration = Duration::from_mins(1);
 pub(super) struct LastUses(Mutex<HashMap<Uuid, DateTime<Utc>>>);
 
 impl LastUses {
-    /// Notes that this one is used now, unless what is written down is recent enough.
-    pub fn note(&self, id: Uuid, written: Option<DateTime<Utc>>, now: DateTime<Utc>) {
-        if written.is_none_or(|written| after(written, INTERVAL) <= now) {
+    /// Notes that this one is used now, unless what was noted before is recent enough; whether it did.
+    pub fn note(&self, id: Uuid, noted: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
+        let is_due = noted.is_none_or(|noted| after(noted, INTERVAL) <= now);
+        if is_due {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, now);
         }
+        is_due
     }
 
     /// In the order of their ids: two servers that write at once then lock the rows in one order.

@@ -24,6 +24,7 @@ mod password_file;
 mod password_rules;
 mod passwords;
 pub mod permissions;
+mod principals;
 mod refresh;
 pub mod roles;
 mod rules;
@@ -101,6 +102,7 @@ pub struct Identity {
     settings: Settings,
     hasher: passwords::Hasher,
     tokens: tokens::Tokens,
+    principals: principals::Principals,
     used_sessions: last_uses::LastUses,
     used_api_keys: last_uses::LastUses,
     chain_keys: audit::chain::ChainKeys,
@@ -129,6 +131,7 @@ impl Identity {
             settings,
             hasher,
             tokens,
+            principals: principals::Principals::default(),
             used_sessions: last_uses::LastUses::default(),
             used_api_keys: last_uses::LastUses::default(),
             chain_keys,

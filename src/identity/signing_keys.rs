@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::audit::Happening;
 use super::keys::{self, KeyError, Keys, PrivateKey};
+use super::tokens::AccessToken;
 use super::{Algorithm, Identity, Settings};
 use crate::store::signing_keys::{self, SigningKey};
 
@@ -104,6 +105,15 @@ impl Identity {
         }
         self.tokens.replace_keys(keys);
         Ok(())
+    }
+
+    /// What this access token says, if it is one of ours and holds.
+    pub(super) async fn access_token(&self, token: &str, now: DateTime<Utc>) -> Option<AccessToken> {
+        if let Some(known) = self.tokens.known_access_token(token, now) {
+            return Some(known);
+        }
+        self.look_for_key_of(token).await;
+        self.tokens.read_access_token(token, now).ok()
     }
 
     /// Looks for new keys where this token names one that is not known here: another server may have made it.

@@ -4,13 +4,16 @@
 //! can read it, so it carries no name and no email address. A refresh token carries its session and its generation.
 //! Both are bound to a session: whether that still goes is the database's to say, not the token's.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Header, Validation, decode, decode_header, encode};
+use quick_cache::sync::Cache;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::keys::Keys;
@@ -71,13 +74,26 @@ struct RefreshClaims {
 }
 
 /// What an access token says of its bearer.
+#[derive(Clone, Copy)]
 pub(super) struct AccessToken {
     pub user_id: Uuid,
     pub session_id: Uuid,
     pub jti: Uuid,
     /// In seconds since 1970.
     pub issued_at: i64,
+    not_before: i64,
     pub expires_at: i64,
+}
+
+/// Access tokens whose signature has been checked are known by their SHA-256: checking one again is most of what a request
+/// costs that is answered from memory.
+const CHECKED_TOKENS: usize = 10_000;
+
+/// A token that was found to be signed by one of the keys of a set.
+#[derive(Clone, Copy)]
+struct Checked {
+    token: AccessToken,
+    keys: u64,
 }
 
 /// What a refresh token says.
@@ -100,13 +116,17 @@ pub(super) struct RefreshContent {
 
 pub(super) struct Tokens {
     keys: RwLock<Arc<Keys>>,
+    /// Raised whenever the keys are replaced.
+    keys_number: AtomicU64,
+    checked: Cache<[u8; 32], Checked>,
     issuer: String,
     audience: String,
 }
 
 impl Tokens {
     pub fn new(keys: Keys, issuer: String, audience: String) -> Self {
-        Self { keys: RwLock::new(Arc::new(keys)), issuer, audience }
+        let (keys, checked) = (RwLock::new(Arc::new(keys)), Cache::new(CHECKED_TOKENS));
+        Self { keys, keys_number: AtomicU64::default(), checked, issuer, audience }
     }
 
     /// The keys as they are now.
@@ -116,6 +136,7 @@ impl Tokens {
 
     pub fn replace_keys(&self, keys: Keys) {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        self.keys_number.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whether the key that this token names is one of ours; not whether it signed it.
@@ -179,16 +200,30 @@ impl Tokens {
             .map_err(|error| Error::Internal(format!("a token could not be signed: {error}")))
     }
 
+    /// The token, if it was checked before, by the keys as they still are, and holds now.
+    pub fn known_access_token(&self, token: &str, now: DateTime<Utc>) -> Option<AccessToken> {
+        let checked = self.checked.get::<[u8; 32]>(&Sha256::digest(token).into())?;
+        let token = checked.token;
+        let holds = checked.keys == self.keys_number.load(Ordering::Acquire)
+            && holds(token.not_before, token.expires_at, now).is_ok();
+        holds.then_some(token)
+    }
+
     pub fn read_access_token(&self, token: &str, now: DateTime<Utc>) -> Result<AccessToken, InvalidToken> {
+        // Before the keys are looked at: a token that a replaced key has signed must not be known by the new ones.
+        let keys = self.keys_number.load(Ordering::Acquire);
         let claims: AccessClaims = self.read(token, ACCESS, &self.audience)?;
         holds(claims.nbf, claims.exp, now)?;
-        Ok(AccessToken {
+        let read = AccessToken {
             user_id: claims.sub,
             session_id: claims.sid,
             jti: claims.jti,
             issued_at: claims.iat,
+            not_before: claims.nbf,
             expires_at: claims.exp,
-        })
+        };
+        self.checked.insert(Sha256::digest(token).into(), Checked { token: read, keys });
+        Ok(read)
     }
 
     pub fn read_refresh_token(&self, token: &str, now: DateTime<Utc>) -> Result<RefreshToken, InvalidToken> {

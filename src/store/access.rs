@@ -1,9 +1,11 @@
 //! What a session's user may do, read in one statement: the check that every request with a token begins with.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::users::HotelScope;
+use super::users::{HotelScope, User};
 use super::{Result, Transaction};
 
 /// A session that is going, and what its user holds.
@@ -23,19 +25,23 @@ pub struct SessionAccess {
     pub permissions: Vec<String>,
     /// Assigned hotels, sorted; under scope ALL they add nothing.
     pub hotels: Vec<String>,
+    /// The user's own row.
+    pub user: Arc<User>,
 }
 
 /// The session with this id, if it has neither ended nor expired and its user is active.
 pub async fn of_session(transaction: &mut Transaction, id: Uuid, now: DateTime<Utc>) -> Result<Option<SessionAccess>> {
-    Ok(sqlx::query_as!(
-        SessionAccess,
+    let found = sqlx::query!(
         r#"SELECT s.id AS session_id, s.created_at AS session_created_at, s.accessed_at AS session_accessed_at,
-                  s.expires_at AS session_expires_at, u.id AS user_id, u.email, u.must_change_password, u.hotel_scope AS "hotel_scope: HotelScope",
+                  s.expires_at AS session_expires_at, u.id, u.email, u.first_name, u.last_name, u.active, u.email_verified,
+                  u.failed_login_attempts, u.locked_until, u.last_login_at, u.password_changed_at, u.must_change_password,
+                  u.mfa_enabled, u.hotel_scope AS "hotel_scope: HotelScope", u.created_at, u.updated_at, u.created_by, u.updated_by,
                   ARRAY(SELECT r.name FROM user_roles held JOIN roles r ON r.id = held.role_id
                          WHERE held.user_id = u.id AND r.active ORDER BY r.name) AS "roles!",
                   ARRAY(SELECT DISTINCT granted FROM user_roles held JOIN roles r ON r.id = held.role_id,
                                unnest(r.permissions) AS granted
                          WHERE held.user_id = u.id AND r.active ORDER BY granted) AS "permissions!",
+                  ARRAY(SELECT held.role_id FROM user_roles held WHERE held.user_id = u.id) AS "role_ids!",
                   ARRAY(SELECT hotel_id FROM user_hotels reach
                          WHERE reach.user_id = u.id ORDER BY hotel_id) AS "hotels!"
              FROM user_sessions s JOIN users u ON u.id = s.user_id
@@ -44,5 +50,39 @@ pub async fn of_session(transaction: &mut Transaction, id: Uuid, now: DateTime<U
         now
     )
     .fetch_optional(transaction.statement())
-    .await?)
+    .await?;
+    Ok(found.map(|row| SessionAccess {
+        session_id: row.session_id,
+        session_created_at: row.session_created_at,
+        session_accessed_at: row.session_accessed_at,
+        session_expires_at: row.session_expires_at,
+        user_id: row.id,
+        email: row.email.clone(),
+        must_change_password: row.must_change_password,
+        hotel_scope: row.hotel_scope,
+        roles: row.roles,
+        permissions: row.permissions,
+        hotels: row.hotels.clone(),
+        user: Arc::new(User {
+            id: row.id,
+            email: row.email,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            active: row.active,
+            email_verified: row.email_verified,
+            failed_login_attempts: row.failed_login_attempts,
+            locked_until: row.locked_until,
+            last_login_at: row.last_login_at,
+            password_changed_at: row.password_changed_at,
+            must_change_password: row.must_change_password,
+            mfa_enabled: row.mfa_enabled,
+            hotel_scope: row.hotel_scope,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            created_by: row.created_by,
+            updated_by: row.updated_by,
+            role_ids: Some(row.role_ids),
+            hotel_ids: Some(row.hotels),
+        }),
+    }))
 }

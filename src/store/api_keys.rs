@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
+use super::changes::Topic;
 use super::page::{Page, PageRequest, push_after, reads_descending};
 use super::users::HotelScope;
 use super::{Result, Transaction};
@@ -52,6 +53,7 @@ pub struct KeyAccess {
     pub id: Uuid,
     pub service_name: String,
     pub last_used_at: Option<DateTime<Utc>>,
+    pub expires_at: Option<DateTime<Utc>>,
     pub hotel_scope: HotelScope,
     pub permissions: Vec<String>,
     /// Assigned hotels, sorted; under scope ALL they add nothing.
@@ -66,7 +68,7 @@ pub async fn access_by_digest(
 ) -> Result<Option<KeyAccess>> {
     Ok(sqlx::query_as!(
         KeyAccess,
-        r#"SELECT k.id, k.service_name, k.last_used_at, k.hotel_scope AS "hotel_scope: HotelScope", k.permissions,
+        r#"SELECT k.id, k.service_name, k.last_used_at, k.expires_at, k.hotel_scope AS "hotel_scope: HotelScope", k.permissions,
                   ARRAY(SELECT hotel_id FROM api_key_hotels given WHERE given.api_key_id = k.id ORDER BY hotel_id) AS "hotels!"
              FROM api_keys k
             WHERE k.secret_hash = $1 AND k.active AND k.revoked_at IS NULL AND coalesce(k.expires_at > $2, true)"#,
@@ -81,7 +83,7 @@ pub async fn access_by_digest(
 pub async fn access_by_id(transaction: &mut Transaction, id: Uuid, now: DateTime<Utc>) -> Result<Option<KeyAccess>> {
     Ok(sqlx::query_as!(
         KeyAccess,
-        r#"SELECT k.id, k.service_name, k.last_used_at, k.hotel_scope AS "hotel_scope: HotelScope", k.permissions,
+        r#"SELECT k.id, k.service_name, k.last_used_at, k.expires_at, k.hotel_scope AS "hotel_scope: HotelScope", k.permissions,
                   ARRAY(SELECT hotel_id FROM api_key_hotels given WHERE given.api_key_id = k.id ORDER BY hotel_id) AS "hotels!"
              FROM api_keys k
             WHERE k.id = $1 AND k.active AND k.revoked_at IS NULL AND coalesce(k.expires_at > $2, true)"#,
@@ -176,6 +178,7 @@ pub async fn insert(transaction: &mut Transaction, key: &ApiKey, digest: &[u8]) 
 
 /// Revokes a key; how many rows there were that it had not been done to before.
 pub async fn revoke(transaction: &mut Transaction, id: Uuid, reason: Option<&str>, now: DateTime<Utc>) -> Result<u64> {
+    transaction.changes(Topic::ApiKeys);
     let done = sqlx::query!(
         "UPDATE api_keys SET active = false, revoked_at = $2, revoke_reason = $3 WHERE id = $1 AND revoked_at IS NULL",
         id,

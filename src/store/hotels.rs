@@ -1,12 +1,14 @@
 //! Hotels: lists, look-ups, and which of them a user or an API key reaches. Always in the order of their ids.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
+use super::changes::Topic;
 use super::page::{Page, PageRequest, pages_by_parent, push_after, push_contains, reads_descending};
 use super::{Result, Transaction};
 
@@ -27,7 +29,7 @@ pub struct Hotel {
     pub updated_at: DateTime<Utc>,
 }
 
-const COLUMNS: &str = "h.id, h.name, h.brand, h.country, h.city, h.address, h.pms_type, h.pms_config, h.active, \
+pub(super) const COLUMNS: &str = "h.id, h.name, h.brand, h.country, h.city, h.address, h.pms_type, h.pms_config, h.active, \
     h.created_at, h.updated_at";
 
 /// Which hotels a list holds; what is None does not narrow it.
@@ -162,7 +164,7 @@ pub async fn pages_by_holders(
     transaction: &mut Transaction,
     holders: &[HotelsOf],
     page: &PageRequest<String>,
-) -> Result<HashMap<HotelsOf, Page<Hotel>>> {
+) -> Result<HashMap<HotelsOf, Page<Arc<Hotel>>>> {
     let Some(kind) = holders.first().map(|of| of.holder) else { return Ok(HashMap::new()) };
     let mut query = QueryBuilder::new(format!("SELECT reader.holder_id, reader.every, reader.only_active, {COLUMNS}"));
     push_holders(&mut query, holders);
@@ -189,7 +191,7 @@ pub async fn pages_by_holders(
     let rows: Vec<ReachedHotel> = query.build_query_as().fetch_all(transaction.statement()).await?;
     let rows = rows.into_iter().map(|row| {
         let of = HotelsOf { holder: kind, id: row.holder_id, every: row.every, only_active: row.only_active };
-        (of, row.hotel)
+        (of, Arc::new(row.hotel))
     });
     Ok(pages_by_parent(holders, rows.collect(), page))
 }
@@ -242,6 +244,7 @@ pub async fn lock(transaction: &mut Transaction, id: &str) -> Result<Option<Hote
 
 /// Adds a hotel. False where the id is taken.
 pub async fn insert(transaction: &mut Transaction, hotel: &Hotel, created_by: Option<Uuid>) -> Result<bool> {
+    transaction.changes(Topic::Hotels);
     let done = sqlx::query!(
         "INSERT INTO hotels (id, name, brand, country, city, address, pms_type, pms_config, active, created_at, updated_at,
                 created_by, updated_by)
@@ -266,6 +269,7 @@ pub async fn insert(transaction: &mut Transaction, hotel: &Hotel, created_by: Op
 
 /// Writes what may change of a hotel; how many rows there were.
 pub async fn update(transaction: &mut Transaction, hotel: &Hotel, updated_by: Option<Uuid>) -> Result<u64> {
+    transaction.changes(Topic::Hotels);
     let done = sqlx::query!(
         "UPDATE hotels SET name = $2, brand = $3, country = $4, city = $5, address = $6, pms_type = $7, pms_config = $8,
                 active = $9, updated_at = $10, updated_by = $11

@@ -6,6 +6,8 @@
 pub mod access;
 pub mod api_keys;
 pub mod audit;
+pub mod catalogue;
+pub mod changes;
 pub mod embedded;
 pub mod hotels;
 mod lease;

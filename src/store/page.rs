@@ -20,6 +20,24 @@ impl<C> PageRequest<C> {
     }
 }
 
+impl<C: Ord + Clone> PageRequest<C> {
+    /// The page of a list that is in memory, in ascending order of `key`.
+    pub(super) fn of_sorted<'a, T: Clone + 'a>(
+        &self,
+        rows: impl DoubleEndedIterator<Item = &'a T>,
+        key: impl Fn(&T) -> &C,
+    ) -> Page<T> {
+        let enough = self.limit as usize + 1;
+        let read: Vec<T> = match (&self.cursor, self.backward) {
+            (None, false) => rows.take(enough).cloned().collect(),
+            (None, true) => rows.rev().take(enough).cloned().collect(),
+            (Some(cursor), false) => rows.filter(|row| key(row) > cursor).take(enough).cloned().collect(),
+            (Some(cursor), true) => rows.rev().filter(|row| key(row) < cursor).take(enough).cloned().collect(),
+        };
+        Page::from_read(read, self)
+    }
+}
+
 /// One page, in the list's order whichever way it was read.
 #[derive(Clone, Debug)]
 pub struct Page<T> {
@@ -29,6 +47,11 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// The same page of something else.
+    pub fn map<U>(self, of: impl FnMut(T) -> U) -> Page<U> {
+        Page { rows: self.rows.into_iter().map(of).collect(), has_next: self.has_next, has_previous: self.has_previous }
+    }
+
     /// From the rows as they were read: nearest to the cursor first, one too many where there are more.
     pub(super) fn from_read<C>(mut rows: Vec<T>, request: &PageRequest<C>) -> Self {
         let limit = request.limit as usize;
@@ -110,6 +133,26 @@ mod tests {
         for (read, limit, backward, has_cursor, rows, has_next, has_previous) in table {
             let request = PageRequest { limit, backward, cursor: has_cursor.then_some(()) };
             let page = Page::from_read(read.to_vec(), &request);
+            assert_eq!((page.rows.as_slice(), page.has_next, page.has_previous), (rows, has_next, has_previous));
+        }
+    }
+
+    #[test]
+    fn a_list_in_memory_has_the_same_pages() {
+        let list = [1, 3, 5, 7];
+        // limit, backward, cursor -> rows, has_next, has_previous
+        let table: [(u32, bool, Option<i32>, &[i32], bool, bool); 8] = [
+            (2, false, None, &[1, 3], true, false),
+            (4, false, None, &[1, 3, 5, 7], false, false),
+            (2, false, Some(3), &[5, 7], false, true),
+            (2, false, Some(2), &[3, 5], true, true),
+            (2, true, None, &[5, 7], false, true),
+            (2, true, Some(7), &[3, 5], true, true),
+            (9, true, Some(5), &[1, 3], true, false),
+            (2, false, Some(7), &[], false, true),
+        ];
+        for (limit, backward, cursor, rows, has_next, has_previous) in table {
+            let page = PageRequest { limit, backward, cursor }.of_sorted(list.iter(), |number| number);
             assert_eq!((page.rows.as_slice(), page.has_next, page.has_previous), (rows, has_next, has_previous));
         }
     }

@@ -1,14 +1,17 @@
 //! The connection pool and how it is tuned: what a request waits at most, how long a connection lives.
 
 use std::io::ErrorKind;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgPool};
 use tracing::log::LevelFilter;
 
+use super::catalogue::{self, Catalogue};
+use super::changes::Changes;
 use super::lease::Leases;
-use super::transaction::Scope;
+use super::transaction::{Beginning, Scope};
 use super::{Result, StatementCount, Transaction, Walls};
 use crate::telemetry::metrics;
 
@@ -53,6 +56,9 @@ pub struct Database {
     /// How whoever owns the tables connects.
     owner: PgConnectOptions,
     walls: Walls,
+    changes: Arc<Changes>,
+    /// With the version at which it was read.
+    catalogue: Arc<RwLock<Option<(u64, Arc<Catalogue>)>>>,
 }
 
 impl Database {
@@ -84,7 +90,7 @@ impl Database {
             })
             .connect_lazy_with(options);
         let leases = Leases::new(pool.clone(), settings.size, settings.statement_timeout);
-        Self { pool, leases, settings, owner, walls: Walls::Both }
+        Self { pool, leases, settings, owner, walls: Walls::Both, changes: Arc::default(), catalogue: Arc::default() }
     }
 
     /// The same database, with its tables owned by another role than the one that serves.
@@ -104,21 +110,66 @@ impl Database {
         self
     }
 
+    /// What has changed, for those who remember what they have read.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// Whether what requests were told may be told to others from memory.
+    pub fn may_remember(&self) -> bool {
+        // Row-level security is asked by statements alone.
+        self.walls == Walls::Both
+    }
+
+    /// All roles and hotels, where they are sure to be as they are in the tables.
+    pub fn catalogue(&self) -> Option<Arc<Catalogue>> {
+        if !self.may_remember() {
+            return None;
+        }
+        let kept = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref().filter(|(version, _)| self.changes.holds(*version, &catalogue::TOPICS)).map(|kept| kept.1.clone())
+    }
+
+    /// Whether the catalogue need not be read anew.
+    pub(super) fn has_catalogue(&self) -> bool {
+        let kept = self.catalogue.read().unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref().is_some_and(|(version, _)| *version == self.changes.version(&catalogue::TOPICS))
+    }
+
+    pub(super) fn keep_catalogue(&self, version: u64, catalogue: Catalogue) {
+        *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = Some((version, Arc::new(catalogue)));
+    }
+
+    /// How the role that serves connects.
+    pub(super) fn serving_options(&self) -> PgConnectOptions {
+        PgConnectOptions::clone(&self.pool.connect_options())
+    }
+
     /// Begins a transaction that only reads, for a request. No pooled connection it may get is trusted blindly: one
     /// that broke since its last use is replaced, so a restart of PostgreSQL costs no request but those it cut off.
     pub async fn read(&self, scope: &Scope, count: &StatementCount) -> Result<Transaction> {
-        Transaction::begin(&self.leases, self.settings.request_timeout, self.walls, scope, count, true).await
+        self.begin(self.settings.request_timeout, scope, count, true).await
     }
 
     /// Begins a transaction that writes, for a request. Nothing is kept unless it is committed.
     pub async fn write(&self, scope: &Scope, count: &StatementCount) -> Result<Transaction> {
-        Transaction::begin(&self.leases, self.settings.request_timeout, self.walls, scope, count, false).await
+        self.begin(self.settings.request_timeout, scope, count, false).await
     }
 
     /// Begins a transaction of the system itself for background work, which can wait longer than a request.
     pub async fn background(&self) -> Result<Transaction> {
-        let count = StatementCount::default();
-        Transaction::begin(&self.leases, self.settings.timeout, self.walls, &Scope::system(), &count, false).await
+        self.begin(self.settings.timeout, &Scope::system(), &StatementCount::default(), false).await
+    }
+
+    async fn begin(
+        &self,
+        timeout: Duration,
+        scope: &Scope,
+        count: &StatementCount,
+        read_only: bool,
+    ) -> Result<Transaction> {
+        let beginning = Beginning { scope, count, read_only, walls: self.walls, changes: &self.changes };
+        Transaction::begin(&self.leases, timeout, beginning).await
     }
 
     /// A connection outside the pool, as the owner: for what changes the schema. Its statements take what they need, but

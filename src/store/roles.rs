@@ -1,11 +1,13 @@
 //! Roles: lists, look-ups, and which users hold them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
+use super::changes::Topic;
 use super::page::{Page, PageRequest, push_after, push_contains, reads_descending};
 use super::{Result, Transaction};
 
@@ -119,7 +121,7 @@ struct HeldRole {
 }
 
 /// The roles each of these users holds, by name; users out of sight hold none.
-pub async fn by_users(transaction: &mut Transaction, users: &[Uuid]) -> Result<HashMap<Uuid, Vec<Role>>> {
+pub async fn by_users(transaction: &mut Transaction, users: &[Uuid]) -> Result<HashMap<Uuid, Vec<Arc<Role>>>> {
     let mut query = QueryBuilder::new(format!(
         "SELECT held.user_id, {COLUMNS} FROM user_roles held JOIN roles r ON r.id = held.role_id WHERE held.user_id = ANY("
     ));
@@ -132,9 +134,9 @@ pub async fn by_users(transaction: &mut Transaction, users: &[Uuid]) -> Result<H
     }
     query.push(" ORDER BY r.name");
     let rows: Vec<HeldRole> = query.build_query_as().fetch_all(transaction.statement()).await?;
-    let mut held: HashMap<Uuid, Vec<Role>> = HashMap::new();
+    let mut held: HashMap<Uuid, Vec<Arc<Role>>> = HashMap::new();
     for row in rows {
-        held.entry(row.user_id).or_default().push(row.role);
+        held.entry(row.user_id).or_default().push(Arc::new(row.role));
     }
     Ok(held)
 }
@@ -172,6 +174,7 @@ pub async fn is_held(transaction: &mut Transaction, id: Uuid) -> Result<bool> {
 
 /// Adds a role. False where the name is taken.
 pub async fn insert(transaction: &mut Transaction, role: &Role, created_by: Option<Uuid>) -> Result<bool> {
+    transaction.changes(Topic::Roles);
     let done = sqlx::query!(
         "INSERT INTO roles (id, name, display_name, description, permissions, active, system, created_at, updated_at,
                 created_by, updated_by)
@@ -194,6 +197,7 @@ pub async fn insert(transaction: &mut Transaction, role: &Role, created_by: Opti
 
 /// Writes what may change of a role; how many rows there were.
 pub async fn update(transaction: &mut Transaction, role: &Role, updated_by: Option<Uuid>) -> Result<u64> {
+    transaction.changes(Topic::Roles);
     let done = sqlx::query!(
         "UPDATE roles SET display_name = $2, description = $3, permissions = $4, active = $5, updated_at = $6, updated_by = $7
           WHERE id = $1",
@@ -212,6 +216,7 @@ pub async fn update(transaction: &mut Transaction, role: &Role, updated_by: Opti
 
 /// Deletes a role; how many rows there were.
 pub async fn delete(transaction: &mut Transaction, id: Uuid) -> Result<u64> {
+    transaction.changes(Topic::Roles);
     let done = sqlx::query!("DELETE FROM roles WHERE id = $1", id).execute(transaction.statement()).await?;
     Ok(done.rows_affected())
 }

@@ -22,11 +22,17 @@ pub enum RoleError {
     )]
     NotAdmitted { role: String },
     #[error(
-        "the database role voicehive_app, as which every request runs, {0}, so nothing would keep tenants apart; \
-         let it be a role that owns nothing: ALTER ROLE voicehive_app NOSUPERUSER NOBYPASSRLS, and give its tables to the \
-         role that migrates; or set database.allow_superuser: true"
+        "a database role as which requests run (voicehive_app, voicehive_all) {0}, so nothing would keep tenants apart; let them \
+         be roles that own nothing: ALTER ROLE ... NOSUPERUSER NOBYPASSRLS, and give their tables to the role that migrates; or set \
+         database.allow_superuser: true"
     )]
     MightyApp(&'static str),
+    #[error(
+        "the database role voicehive_app, or the role that serves, has the rights of voicehive_all without asking for them, so \
+         that everyone would see every tenant; let it be asked for: ALTER ROLE voicehive_app NOINHERIT (since PostgreSQL 16: GRANT \
+         voicehive_all TO voicehive_app WITH INHERIT FALSE, SET TRUE) and REVOKE voicehive_all from every other role"
+    )]
+    Inherits,
     #[error(
         "row-level security is off on {0} tables of this production system, so nothing but the program itself would keep tenants \
          apart; `voicehive database init` switches it on; or set database.allow_superuser: true"
@@ -56,11 +62,13 @@ pub async fn check(database: &Database, tolerated: Tolerated) -> Result<(), Role
         r#"SELECT me.rolname AS "name!", me.rolsuper AS "superuser!", me.rolbypassrls AS "bypasses!",
                   pg_has_role(me.oid, app.oid, CASE WHEN current_setting('server_version_num')::int >= 160000
                                                     THEN 'SET' ELSE 'MEMBER' END) AS "admitted!",
-                  app.rolsuper AS "app_superuser!", app.rolbypassrls AS "app_bypasses!",
-                  EXISTS (SELECT FROM pg_class WHERE relowner = app.oid) AS "app_owns!",
+                  app.rolsuper OR wider.rolsuper AS "app_superuser!", app.rolbypassrls OR wider.rolbypassrls AS "app_bypasses!",
+                  EXISTS (SELECT FROM pg_class WHERE relowner IN (app.oid, wider.oid)) AS "app_owns!",
+                  pg_has_role(app.oid, wider.oid, 'USAGE') OR NOT me.rolsuper AND pg_has_role(me.oid, wider.oid, 'USAGE') AS "inherits!",
                   (SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = ANY($1)
                                                    AND NOT relrowsecurity) AS "open_tables!"
-             FROM pg_roles me, pg_roles app WHERE me.rolname = current_user AND app.rolname = 'voicehive_app'"#,
+             FROM pg_roles me, pg_roles app, pg_roles wider
+            WHERE me.rolname = current_user AND app.rolname = 'voicehive_app' AND wider.rolname = 'voicehive_all'"#,
         &TABLES.map(String::from)
     )
     .fetch_one(&mut connection)
@@ -81,7 +89,10 @@ pub async fn check(database: &Database, tolerated: Tolerated) -> Result<(), Role
         if !tolerated.mighty_roles {
             return Err(RoleError::MightyApp(fault));
         }
-        tracing::warn!(role = "voicehive_app", fault, "database_role_too_mighty");
+        tracing::warn!(role = "voicehive_app or voicehive_all", fault, "database_role_too_mighty");
+    }
+    if role.inherits {
+        return Err(RoleError::Inherits);
     }
     if role.open_tables > 0 {
         if !tolerated.no_row_security {

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
+use super::changes::Topic;
 use super::page::{Page, PageRequest, pages_by_parent, push_after, reads_descending};
 use super::{Result, Transaction};
 
@@ -330,6 +331,7 @@ pub async fn end(
     reason: &str,
     now: DateTime<Utc>,
 ) -> Result<u64> {
+    transaction.changes(Topic::User(user_id));
     let (only, except) = match which {
         Ending::One(id) => (Some(id), None),
         Ending::AllBut(id) => (None, Some(id)),
@@ -383,6 +385,7 @@ pub async fn touch(transaction: &mut Transaction, used: &[(Uuid, DateTime<Utc>)]
 
 /// Ends every session of everybody; how many were still going.
 pub async fn end_everywhere(transaction: &mut Transaction, reason: &str, now: DateTime<Utc>) -> Result<u64> {
+    transaction.changes(Topic::Everything);
     transaction.take_time().await?;
     let done = sqlx::query!(
         "UPDATE user_sessions SET active = false, revoked = true, revoked_at = $1, revoke_reason = $2

@@ -9,13 +9,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Executor};
+use sqlx::{AssertSqlSafe, Executor, Postgres, SqlSafeStr};
+use sqlx_core::transaction::TransactionManager;
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::changes::{Changes, Topic};
 use super::lease::{Lease, Leases};
 use super::{Database, Error, Result};
+
+type Manager = <Postgres as sqlx::Database>::TransactionManager;
 
 /// How much longer a transaction may take to begin than to get its connection.
 const GRACE: Duration = Duration::from_millis(500);
@@ -49,7 +53,7 @@ pub struct Scope {
     pub read_audit: bool,
     /// A user who holds system:admin.
     pub see_api_keys: bool,
-    /// The hotels assigned to the user or the API key.
+    /// The hotels assigned to the user or the API key, sorted.
     pub hotels: Arc<[String]>,
 }
 
@@ -67,6 +71,11 @@ impl Scope {
     pub fn hotels_of_people(&self) -> Vec<String> {
         let hides_people = self.api_key_id.is_some() && !self.view_users;
         if hides_people { Vec::new() } else { self.hotels.to_vec() }
+    }
+
+    /// Whether the hotel of this id is in sight.
+    pub fn sees_hotel(&self, id: &str) -> bool {
+        self.all_hotels || self.hotels.binary_search_by(|hotel| hotel.as_str().cmp(id)).is_ok()
     }
 
     /// Whether every user is in sight.
@@ -114,24 +123,38 @@ pub enum Walls {
     RowSecurityAlone,
 }
 
+/// What a transaction begins with.
+pub(super) struct Beginning<'a> {
+    pub scope: &'a Scope,
+    pub count: &'a StatementCount,
+    pub read_only: bool,
+    pub walls: Walls,
+    pub changes: &'a Arc<Changes>,
+}
+
 /// An open transaction, and what it may see.
 pub struct Transaction {
     connection: Option<Lease>,
     scope: Scope,
     count: StatementCount,
-    open: bool,
+    state: State,
+    changes: Arc<Changes>,
+    /// What it has changed of what is remembered.
+    changed: Vec<Topic>,
+}
+
+/// How far a transaction has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Beginning,
+    Open,
+    Over,
 }
 
 impl Transaction {
-    pub(super) async fn begin(
-        leases: &Leases,
-        timeout: Duration,
-        walls: Walls,
-        scope: &Scope,
-        count: &StatementCount,
-        read_only: bool,
-    ) -> Result<Self> {
-        let begin = begin_statement(scope, read_only);
+    pub(super) async fn begin(leases: &Leases, timeout: Duration, beginning: Beginning<'_>) -> Result<Self> {
+        let Beginning { scope, count, read_only, walls, changes } = beginning;
+        let statement = if read_only { begin_reading(scope) } else { begin_writing(scope) };
         let seen = match walls {
             Walls::Both => scope.clone(),
             Walls::RowSecurityAlone => scope.clone().reaching_all(),
@@ -141,9 +164,23 @@ impl Transaction {
         let open = async {
             loop {
                 let connection = Some(leases.acquire(left()).await?);
-                let mut transaction = Self { connection, scope: seen.clone(), count: count.clone(), open: true };
-                match transaction.raw().execute(AssertSqlSafe(begin.clone())).await {
-                    Ok(_) => return Ok(transaction),
+                let mut transaction = Self {
+                    connection,
+                    scope: seen.clone(),
+                    count: count.clone(),
+                    state: State::Beginning,
+                    changes: changes.clone(),
+                    changed: Vec::new(),
+                };
+                let (sent_at, begin) = (Instant::now(), AssertSqlSafe(statement.clone()).into_sql_str());
+                match Manager::begin(transaction.raw(), Some(begin)).await {
+                    Ok(()) => {
+                        transaction.state = State::Open;
+                        // As sqlx tells of other statements; of this one it does not.
+                        let elapsed_secs = sent_at.elapsed().as_secs_f64();
+                        tracing::trace!(target: "sqlx::query", summary = "BEGIN", db.statement = statement, elapsed_secs);
+                        return Ok(transaction);
+                    }
                     // Left over from before a restart of the database: take the next one.
                     Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_)) => transaction.discard(),
                     Err(sqlx::Error::Database(error))
@@ -171,6 +208,12 @@ impl Transaction {
         self.raw()
     }
 
+    /// Notes that it changes something that is remembered: when it is over, that holds no more on this server. The others are
+    /// told by triggers.
+    pub(super) fn changes(&mut self, topic: Topic) {
+        self.changed.push(topic);
+    }
+
     /// Goes on as this principal, to write what the rules have allowed: from here on both walls are the principal's own.
     pub async fn act_as(&mut self, scope: &Scope, writes: Writes) -> Result<()> {
         self.raw().execute(AssertSqlSafe(settings_statement(scope, writes))).await?;
@@ -188,8 +231,8 @@ impl Transaction {
 
     /// Keeps what was written. Acknowledge nothing before this has returned.
     pub async fn commit(mut self) -> Result<()> {
-        self.raw().execute("COMMIT").await?;
-        self.open = false;
+        Manager::commit(self.raw()).await?;
+        self.state = State::Over;
         Ok(())
     }
 
@@ -199,7 +242,7 @@ impl Transaction {
     }
 
     fn discard(mut self) {
-        self.open = false;
+        self.state = State::Over;
         if let Some(connection) = self.connection.take() {
             connection.discard();
         }
@@ -208,8 +251,12 @@ impl Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
+        // Also where it was rolled back: nobody may know.
+        for topic in self.changed.drain(..) {
+            self.changes.note(topic);
+        }
         let Some(mut connection) = self.connection.take() else { return };
-        if !self.open {
+        if self.state == State::Over {
             return;
         }
         // Outside a runtime nothing can be sent any more; closing the connection rolls back just as well.
@@ -217,6 +264,11 @@ impl Drop for Transaction {
             connection.discard();
             return;
         };
+        if self.state == State::Open {
+            // It goes out in one trip with the question whether the connection lives, with which it is given back.
+            Manager::start_rollback(&mut connection);
+            return;
+        }
         let rollback = async move {
             // The statement that was running comes first. A connection that answers nothing after that must not be kept.
             let patience = connection.patience();
@@ -230,11 +282,13 @@ impl Drop for Transaction {
     }
 }
 
-/// BEGIN and who asks, in one trip.
-fn begin_statement(scope: &Scope, read_only: bool) -> String {
-    // Reads see one moment, however many statements they take.
-    let mode = if read_only { "ISOLATION LEVEL REPEATABLE READ READ ONLY" } else { "READ WRITE" };
-    format!("BEGIN {mode}; SET LOCAL ROLE voicehive_app; {}", settings_statement(scope, Writes::Nothing))
+/// BEGIN and who asks, in one trip. Reads see one moment, however many statements they take.
+pub(super) fn begin_reading(scope: &Scope) -> String {
+    format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}", settings_statement(scope, Writes::Nothing))
+}
+
+fn begin_writing(scope: &Scope) -> String {
+    format!("BEGIN READ WRITE; {}", settings_statement(scope, Writes::Nothing))
 }
 
 /// Says who asks. A simple query takes no parameters, so only a uuid, booleans and words of ours may stand in it: their
@@ -248,8 +302,11 @@ fn settings_statement(scope: &Scope, writes: Writes) -> String {
     };
     let text = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
     let (user_id, api_key_id) = (text(scope.user_id), text(scope.api_key_id));
+    // As the wider role the policies need not ask row by row what is true of every row.
+    let role = if scope.system || scope.all_users() { "voicehive_all" } else { "voicehive_app" };
     format!(
-        "SELECT set_config('app.principal', '{principal}', true), set_config('app.user_id', '{user_id}', true), \
+        "SELECT set_config('role', '{role}', true), \
+         set_config('app.principal', '{principal}', true), set_config('app.user_id', '{user_id}', true), \
          set_config('app.api_key_id', '{api_key_id}', true), set_config('app.see_api_keys', '{}', true), \
          set_config('app.all_hotels', '{}', true), set_config('app.view_users', '{}', true), \
          set_config('app.read_audit', '{}', true), set_config('app.writes', '{}', true)",

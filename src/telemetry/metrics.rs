@@ -30,6 +30,8 @@ const DATABASE_LOCK_WAIT: &str = "voicehive_database_lock_wait_seconds";
 const DATABASE_POOL_WAIT: &str = "voicehive_database_pool_wait_seconds";
 const DATABASE_POOL_TIMEOUTS: &str = "voicehive_database_pool_timeouts_total";
 const DATABASE_ERRORS: &str = "voicehive_database_errors_total";
+const CHANGES_FOLLOWED: &str = "voicehive_change_notifications_followed";
+const PRINCIPAL_CHECKS: &str = "voicehive_principal_checks_total";
 const AUDIT_BACKLOG: &str = "voicehive_audit_unsealed_events";
 const JOB_SECONDS: &str = "voicehive_background_job_duration_seconds";
 const JOB_FAILURES: &str = "voicehive_background_job_failures_total";
@@ -104,6 +106,14 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_histogram!(DATABASE_POOL_WAIT, "Seconds that a transaction waited for a connection.");
     describe_counter!(DATABASE_POOL_TIMEOUTS, "Transactions that got no connection in time.");
     describe_counter!(DATABASE_ERRORS, "Statements that PostgreSQL or the way to it failed, by kind.");
+    describe_gauge!(
+        CHANGES_FOLLOWED,
+        "1 while changes made elsewhere are heard, so that principals, roles and hotels are kept in memory."
+    );
+    describe_counter!(
+        PRINCIPAL_CHECKS,
+        "Principals that requests named, by where they were found: memory or database."
+    );
     describe_gauge!(AUDIT_BACKLOG, "Audit events that await their seal, at most 100000, as of the last sweep.");
     describe_histogram!(JOB_SECONDS, "Seconds that a background job took, by task.");
     describe_counter!(JOB_FAILURES, "Background jobs that failed, by task.");
@@ -132,7 +142,10 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     for name in [LOCKOUTS, DATABASE_CONNECTIONS, DATABASE_POOL_TIMEOUTS] {
         counter!(name).absolute(0);
     }
-    for name in [SESSIONS_ACTIVE, HASHING_QUEUE, AUDIT_BACKLOG] {
+    for source in ["memory", "database"] {
+        counter!(PRINCIPAL_CHECKS, "source" => source).absolute(0);
+    }
+    for name in [SESSIONS_ACTIVE, HASHING_QUEUE, AUDIT_BACKLOG, CHANGES_FOLLOWED] {
         gauge!(name).set(0);
     }
     Ok(handle)
@@ -191,6 +204,16 @@ pub fn refresh(result: &'static str) {
 /// A request came with an API key, which is honoured or not.
 pub fn api_key_checked(honoured: bool) {
     counter!(API_KEY_CHECKS, "result" => if honoured { "success" } else { "failure" }).increment(1);
+}
+
+/// Whether changes made elsewhere are heard.
+pub fn changes_followed(followed: bool) {
+    gauge!(CHANGES_FOLLOWED).set(u8::from(followed));
+}
+
+/// A principal was found, in memory or in the database.
+pub fn principal_checked(in_memory: bool) {
+    counter!(PRINCIPAL_CHECKS, "source" => if in_memory { "memory" } else { "database" }).increment(1);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; sessions and events stay far below 2^53")]

@@ -28,6 +28,7 @@ mod monitoring;
 mod oauth;
 mod operator;
 mod passwords;
+mod principals;
 mod processes;
 mod reading;
 mod redaction;

@@ -42,7 +42,7 @@ async fn a_request_is_a_span_and_so_is_each_of_its_statements() {
     let client = Client::new(first.trim().rsplit("http://").next().expect("a place").parse().expect("an address"));
     let admin = client.sign_in("operator@voicehive-hotels.eu", "operator123").await;
     let traced = admin.clone().with_header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
-    let answer = traced.query("{ users { nodes { email roles { name } } } }").await;
+    let answer = traced.query("{ users { nodes { email sessions { nodes { id } } } } }").await;
     let statements = answer.statements();
     assert!(statements >= 2);
     let terminated = std::process::Command::new("kill").args(["-TERM", &process.id().to_string()]).status();
@@ -66,11 +66,9 @@ async fn a_request_is_a_span_and_so_is_each_of_its_statements() {
     assert!(attribute(request, "http.response.status_code").contains("200"));
     let below: Vec<&&Span> = ours.iter().filter(|span| span.parent_span_id == request.span_id).collect();
     assert_eq!(below.len() + 1, ours.len());
-    // Those that the answer counts, and those that begin and end transactions.
-    assert!(below.len() as u64 >= statements + 2, "{below:?}");
-    for text in ["BEGIN", "ROLLBACK"] {
-        assert!(below.iter().any(|span| attribute(span, "db.query.text").contains(text)), "{text}: {below:?}");
-    }
+    // Those that the answer counts, and what begins a transaction; nobody waits for the end of one that only reads.
+    assert!(below.len() as u64 > statements, "{below:?}");
+    assert!(below.iter().any(|span| attribute(span, "db.query.text").contains("BEGIN")), "{below:?}");
     assert!(below.iter().any(|span| attribute(span, "db.query.text").contains("FROM users")), "{below:?}");
     for span in &below {
         assert!(request.start_time_unix_nano <= span.end_time_unix_nano);

@@ -16,7 +16,7 @@ use super::{system, tell};
 use crate::config::Config;
 use crate::identity::{Caller, Identity, NewUser};
 use crate::store::page::PageRequest;
-use crate::store::users::{HotelScope, User, UserFilter, UserOrder, UserOrderField, UsersOf};
+use crate::store::users::{HotelScope, User, UserFilter, UserOrder, UserOrderField, UsersOf, With};
 
 /// Users that are read at a time.
 const PAGE: u32 = 1000;
@@ -120,7 +120,8 @@ pub async fn list(config: Config, wanted: List) -> anyhow::Result<ExitCode> {
         let mut request = PageRequest { limit: PAGE, backward: false, cursor: None };
         let mut output = std::io::BufWriter::new(std::io::stdout());
         loop {
-            let pages = identity.user_pages(&caller, &[UsersOf::Everyone], &filter, order, &request).await?;
+            let pages =
+                identity.user_pages(&caller, &[UsersOf::Everyone], &filter, order, &request, With::default()).await?;
             let Some(page) = pages.into_values().next() else { break };
             let ids: Vec<Uuid> = page.rows.iter().map(|user| user.id).collect();
             let roles = identity.roles_by_user(&caller, &ids).await?;

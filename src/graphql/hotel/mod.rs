@@ -2,6 +2,8 @@
 
 pub mod mutations;
 
+use std::sync::Arc;
+
 use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, InputObject, Json, Object, OneofObject};
 
@@ -17,7 +19,7 @@ use crate::store::hotels;
 use crate::store::page::Page;
 use crate::store::users::UsersOf;
 
-pub struct Hotel(pub hotels::Hotel);
+pub struct Hotel(pub Arc<hotels::Hotel>);
 
 /// A tenant. Its key is the hotel id of the property-management system (PMS). Visible to callers who reach it.
 #[Object]
@@ -101,7 +103,7 @@ impl Hotel {
 
 pub type HotelConnection = Connection<String, Hotel, TotalCount>;
 
-pub fn hotel_connection(page: Option<Page<hotels::Hotel>>, total: TotalCount) -> HotelConnection {
+pub fn hotel_connection(page: Option<Page<Arc<hotels::Hotel>>>, total: TotalCount) -> HotelConnection {
     let Some(page) = page else { return Connection::with_additional_fields(false, false, total) };
     connection(page, total, |hotel| text_cursor("hotel", &hotel.id), Hotel)
 }
@@ -165,6 +167,6 @@ impl HotelQueries {
             country: filter.country,
         };
         let hotels = context.identity().hotel_page(&context.caller(), &filter, &page).await?;
-        Ok(hotel_connection(Some(hotels), TotalCount::Hotels(filter)))
+        Ok(hotel_connection(Some(hotels.map(Arc::new)), TotalCount::Hotels(filter)))
     }
 }

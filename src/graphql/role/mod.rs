@@ -124,7 +124,7 @@ impl RoleQueries {
     async fn role(&self, context: &Context<'_>, by: RoleBy) -> Result<Option<Role>> {
         require_ready(&context.caller())?;
         Ok(match by {
-            RoleBy::Id(id) => context.loader().load_one(RoleById(ids::role_id(&id, "by.id")?)).await?.map(Role::from),
+            RoleBy::Id(id) => context.loader().load_one(RoleById(ids::role_id(&id, "by.id")?)).await?.map(Role),
             RoleBy::Name(name) => context.identity().role_by_name(&context.caller(), &name).await?.map(Role::from),
         })
     }

@@ -47,7 +47,7 @@ impl Session {
         let user = context.loader().load_one(UserById(self.0.user_id)).await?;
         // Both walls show a session only with its user.
         let missing = || GraphqlError::from(Error::Internal("a visible session's user is out of sight".to_owned()));
-        user.map(User).ok_or_else(missing)
+        user.map(User::from).ok_or_else(missing)
     }
 
     /// Whether its tokens are honoured, and if not, why.

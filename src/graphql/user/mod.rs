@@ -22,8 +22,9 @@ use crate::graphql::scalars::DateTime;
 use crate::graphql::session::{SessionConnection, SessionFilter, session_connection};
 use crate::identity::require_ready;
 use crate::store::hotels::{Holder, HotelsOf};
+use crate::store::roles;
 use crate::store::sessions::SessionsOf;
-use crate::store::users::{self, UserOrderField as Field, UsersOf};
+use crate::store::users::{self, UserOrderField as Field, UsersOf, With};
 
 /// Whether a user or an API key reaches every hotel, or only those assigned.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
@@ -35,7 +36,37 @@ pub enum HotelScope {
     Assigned,
 }
 
-pub struct User(pub users::User);
+pub struct User {
+    user: Arc<users::User>,
+    /// As the principal was found: what changes with every sign-in may have changed since.
+    is_of_principal: bool,
+}
+
+impl From<Arc<users::User>> for User {
+    fn from(user: Arc<users::User>) -> Self {
+        Self { user, is_of_principal: false }
+    }
+}
+
+impl User {
+    /// The user who makes the request.
+    pub fn of_principal(user: Arc<users::User>) -> Self {
+        Self { user, is_of_principal: true }
+    }
+
+    /// The user as of this request, for what sign-ins change.
+    async fn as_of_now(&self, context: &Context<'_>) -> Result<Arc<users::User>> {
+        let read = if self.is_of_principal { context.loader().load_one(UserById(self.user.id)).await? } else { None };
+        Ok(read.unwrap_or_else(|| self.user.clone()))
+    }
+
+    async fn held_roles(&self, context: &Context<'_>) -> Result<Vec<Arc<roles::Role>>> {
+        match context.identity().roles_at_hand(&self.user) {
+            Some(roles) => Ok(roles),
+            None => Ok(context.loader().load_one(RolesOf(self.user.id)).await?.unwrap_or_default()),
+        }
+    }
+}
 
 /// A person who can sign in.
 ///
@@ -44,90 +75,90 @@ pub struct User(pub users::User);
 impl User {
     /// user:<uuid>
     pub async fn id(&self) -> ID {
-        GlobalId::User(self.0.id).to_id()
+        GlobalId::User(self.user.id).to_id()
     }
 
     /// Unique, stored trimmed and in lower case.
     async fn email(&self) -> &str {
-        &self.0.email
+        &self.user.email
     }
 
     /// Given name.
     async fn first_name(&self) -> Option<&str> {
-        self.0.first_name.as_deref()
+        self.user.first_name.as_deref()
     }
 
     /// Family name.
     async fn last_name(&self) -> Option<&str> {
-        self.0.last_name.as_deref()
+        self.user.last_name.as_deref()
     }
 
     /// First and last name, or the email address where both are missing.
     async fn display_name(&self) -> String {
-        let names = [&self.0.first_name, &self.0.last_name].into_iter().flatten();
+        let names = [&self.user.first_name, &self.user.last_name].into_iter().flatten();
         let names: Vec<&str> = names.map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
-        if names.is_empty() { self.0.email.clone() } else { names.join(" ") }
+        if names.is_empty() { self.user.email.clone() } else { names.join(" ") }
     }
 
     /// False once deactivated: such a user cannot sign in.
     async fn active(&self) -> bool {
-        self.0.active
+        self.user.active
     }
 
     /// Without a verified email address a user cannot sign in.
     async fn email_verified(&self) -> bool {
-        self.0.email_verified
+        self.user.email_verified
     }
 
     /// True while `lockedUntil` lies in the future.
-    async fn locked(&self, context: &Context<'_>) -> bool {
-        self.0.locked_until.is_some_and(|until| until > context.identity().clock().now())
+    async fn locked(&self, context: &Context<'_>) -> Result<bool> {
+        let until = self.as_of_now(context).await?.locked_until;
+        Ok(until.is_some_and(|until| until > context.identity().clock().now()))
     }
 
     /// Until when sign-ins are refused after too many failures.
-    async fn locked_until(&self) -> Option<DateTime> {
-        self.0.locked_until.map(DateTime)
+    async fn locked_until(&self, context: &Context<'_>) -> Result<Option<DateTime>> {
+        Ok(self.as_of_now(context).await?.locked_until.map(DateTime))
     }
 
     /// Failed sign-ins since the last successful one.
-    async fn failed_login_attempts(&self) -> i32 {
-        self.0.failed_login_attempts
+    async fn failed_login_attempts(&self, context: &Context<'_>) -> Result<i32> {
+        Ok(self.as_of_now(context).await?.failed_login_attempts)
     }
 
     /// When the user last signed in; null if never.
-    async fn last_login_at(&self) -> Option<DateTime> {
-        self.0.last_login_at.map(DateTime)
+    async fn last_login_at(&self, context: &Context<'_>) -> Result<Option<DateTime>> {
+        Ok(self.as_of_now(context).await?.last_login_at.map(DateTime))
     }
 
     /// When the password was last set.
     async fn password_changed_at(&self) -> Option<DateTime> {
-        self.0.password_changed_at.map(DateTime)
+        self.user.password_changed_at.map(DateTime)
     }
 
     /// The user must set a new password before doing anything else (demo accounts, reset passwords).
     async fn must_change_password(&self) -> bool {
-        self.0.must_change_password
+        self.user.must_change_password
     }
 
     /// Whether sign-in asks for a second factor.
     async fn mfa_enabled(&self) -> bool {
-        self.0.mfa_enabled
+        self.user.mfa_enabled
     }
 
     /// Whether the user reaches every hotel, or only those assigned.
     async fn hotel_scope(&self) -> HotelScope {
-        self.0.hotel_scope.into()
+        self.user.hotel_scope.into()
     }
 
     /// Roles held, by name. A user holds few, so this is a plain list.
     async fn roles(&self, context: &Context<'_>) -> Result<Vec<Role>> {
-        let roles = context.loader().load_one(RolesOf(self.0.id)).await?.unwrap_or_default();
-        Ok(roles.iter().cloned().map(Role::from).collect())
+        Ok(self.held_roles(context).await?.into_iter().map(Role).collect())
     }
 
     /// Union of the permissions of the user's active roles, sorted.
     async fn permissions(&self, context: &Context<'_>) -> Result<Vec<String>> {
-        let roles = context.loader().load_one(RolesOf(self.0.id)).await?.unwrap_or_default();
+        let roles = self.held_roles(context).await?;
         let mut permissions: Vec<String> =
             roles.iter().filter(|role| role.active).flat_map(|role| role.permissions.iter().cloned()).collect();
         permissions.sort_unstable();
@@ -146,10 +177,13 @@ impl User {
         before: Option<String>,
     ) -> Result<HotelConnection> {
         let page = PageArguments { first, after, last, before }.request(|cursor| read_text_cursor("hotel", cursor))?;
-        let every = self.0.hotel_scope == users::HotelScope::All;
-        let of = HotelsOf { holder: Holder::User, id: self.0.id, every, only_active: false };
-        let hotels = context.loader().load_one(HotelPage { of, page }).await?;
-        Ok(hotel_connection(hotels, TotalCount::HotelsOf(HotelCount { of, at_most: None })))
+        let every = self.user.hotel_scope == users::HotelScope::All;
+        let of = HotelsOf { holder: Holder::User, id: self.user.id, every, only_active: false };
+        let counted = TotalCount::HotelsOf(HotelCount { of, at_most: None });
+        if let Some((hotels, count)) = context.identity().hotels_at_hand(&context.caller(), &self.user, &page) {
+            return Ok(hotel_connection(Some(hotels), count.map_or(counted, TotalCount::Known)));
+        }
+        Ok(hotel_connection(context.loader().load_one(HotelPage { of, page }).await?, counted))
     }
 
     /// Newest first. One's own; those of others with user:view.
@@ -163,7 +197,7 @@ impl User {
         filter: Option<SessionFilter>,
     ) -> Result<SessionConnection> {
         let page = PageArguments { first, after, last, before }.request(read_session_cursor)?;
-        let parent = SessionsOf::User(self.0.id);
+        let parent = SessionsOf::User(self.user.id);
         let filter = Arc::new(filter.unwrap_or_default().into_store(context)?);
         let sessions = context.loader().load_one(SessionPage { parent, filter: filter.clone(), page }).await?;
         Ok(session_connection(sessions, TotalCount::Sessions(SessionCount { parent, filter, at_most: None })))
@@ -171,28 +205,28 @@ impl User {
 
     /// When it was made.
     async fn created_at(&self) -> DateTime {
-        self.0.created_at.into()
+        self.user.created_at.into()
     }
 
     /// When it was last changed.
     async fn updated_at(&self) -> DateTime {
-        self.0.updated_at.into()
+        self.user.updated_at.into()
     }
 
     /// Who made the account, where the caller may see them; null for the system itself.
     async fn created_by(&self, context: &Context<'_>) -> Result<Option<User>> {
-        load_user(context, self.0.created_by).await
+        load_user(context, self.user.created_by).await
     }
 
     /// Who last changed the account, where the caller may see them; null for the system itself.
     async fn updated_by(&self, context: &Context<'_>) -> Result<Option<User>> {
-        load_user(context, self.0.updated_by).await
+        load_user(context, self.user.updated_by).await
     }
 }
 
 async fn load_user(context: &Context<'_>, id: Option<uuid::Uuid>) -> Result<Option<User>> {
     let Some(id) = id else { return Ok(None) };
-    Ok(context.loader().load_one(UserById(id)).await?.map(User))
+    Ok(context.loader().load_one(UserById(id)).await?.map(User::from))
 }
 
 pub type UserConnection = Connection<String, User, TotalCount>;
@@ -327,11 +361,16 @@ pub async fn list_users(
         users::UserOrder { field: order.field.into(), descending: order.direction == OrderDirection::Desc }
     });
     let page = page.request(|cursor| read_user_cursor(order.field, cursor))?;
-    let list = Arc::new(UserList { filter: filter.clone(), order, page });
+    let selection = context.look_ahead();
+    let (nodes, edges) = (selection.field("nodes"), selection.field("edges").field("node"));
+    let asks_for = |field: &str| nodes.field(field).exists() || edges.field(field).exists();
+    let with = With { role_ids: asks_for("roles") || asks_for("permissions"), hotel_ids: asks_for("hotels") };
+    let list = Arc::new(UserList { filter: filter.clone(), order, page, with });
     let users = context.loader().load_one(UserPage { parent: parent.clone(), list }).await?;
     let total = TotalCount::Users(UserCount { parent, filter, at_most: None });
     let Some(users) = users else { return Ok(Connection::with_additional_fields(false, false, total)) };
-    Ok(connection(users, total, |user| user_cursor(order.field, &user.cursor(order.field)), User))
+    let users = Arc::unwrap_or_clone(users);
+    Ok(connection(users, total, |user| user_cursor(order.field, &user.cursor(order.field)), User::from))
 }
 
 #[derive(Default)]
@@ -344,7 +383,9 @@ impl UserQueries {
         require_ready(&context.caller())?;
         match by {
             UserBy::Id(id) => load_user(context, Some(ids::user_id(&id, "by.id")?)).await,
-            UserBy::Email(email) => Ok(context.identity().user_by_email(&context.caller(), &email).await?.map(User)),
+            UserBy::Email(email) => {
+                Ok(context.identity().user_by_email(&context.caller(), &email).await?.map(Arc::new).map(User::from))
+            }
         }
     }
 

@@ -403,5 +403,5 @@ async fn all_changed(
 ) -> Result<(Vec<User>, Vec<MutationError>)> {
     let (ids, errors) = settled(context, outcome.map(|()| users))?;
     let mut loaded = context.loader().load_many(ids.iter().map(|id| UserById(*id))).await?;
-    Ok((ids.iter().filter_map(|id| loaded.remove(&UserById(*id))).map(User).collect(), errors))
+    Ok((ids.iter().filter_map(|id| loaded.remove(&UserById(*id))).map(User::from).collect(), errors))
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::*;
 use crate::identity::Who;
 use crate::identity::permissions::PERMISSIONS;
+use crate::store::users::User;
 use HotelScope::{All, Assigned};
 
 const ME: Uuid = Uuid::max();
@@ -47,6 +48,27 @@ fn caller_with(permissions: Vec<String>, hotel_scope: HotelScope, hotels: &[&str
         roles: vec![],
         permissions,
         hotels: hotels.iter().map(|hotel| (*hotel).to_owned()).collect(),
+        user: Arc::new(User {
+            id: ME,
+            email: "me@example.com".to_owned(),
+            first_name: None,
+            last_name: None,
+            active: true,
+            email_verified: true,
+            failed_login_attempts: 0,
+            locked_until: None,
+            last_login_at: None,
+            password_changed_at: None,
+            must_change_password: false,
+            mfa_enabled: false,
+            hotel_scope,
+            created_at: start,
+            updated_at: start,
+            created_by: None,
+            updated_by: None,
+            role_ids: None,
+            hotel_ids: None,
+        }),
     };
     Actor { who: Who::User(access), confined: false }
 }

@@ -26,7 +26,7 @@ pub use update::UserUpdate;
 use super::fields::stored_email;
 use super::{Caller, Identity, Result, rules};
 use crate::store::page::{Page, PageRequest};
-use crate::store::users::{self, User, UserCursor, UserFilter, UserOrder, UsersOf};
+use crate::store::users::{self, User, UserCursor, UserFilter, UserOrder, UsersOf, With};
 
 /// An email address as it is looked up: as it is stored, or at least trimmed and in lower case, for accounts that came from
 /// elsewhere; None where it can be nobody's.
@@ -48,8 +48,9 @@ impl Identity {
         filter: &UserFilter,
         order: UserOrder,
         page: &PageRequest<UserCursor>,
+        with: With,
     ) -> Result<HashMap<UsersOf, Page<User>>> {
-        Ok(users::pages(&mut *caller.read().await?, parents, filter, order, page).await?)
+        Ok(users::pages(&mut *caller.read().await?, parents, filter, order, page, with).await?)
     }
 
     /// How many users each of `parents` has, at most `at_most`.

@@ -96,7 +96,8 @@ fn hint(error: &MigrateError) -> &'static str {
     match cause.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
         Some("42501") => {
             "; the role that migrates must own the database's schema (GRANT CREATE ON SCHEMA public TO it) and may make \
-             roles, or someone who may does it once: CREATE ROLE voicehive_app NOLOGIN; GRANT voicehive_app TO it WITH ADMIN OPTION"
+             roles, or someone who may does it once: CREATE ROLE voicehive_app NOLOGIN NOINHERIT; CREATE ROLE voicehive_all NOLOGIN; \
+             GRANT voicehive_all TO voicehive_app; GRANT voicehive_app TO it WITH ADMIN OPTION"
         }
         _ => "",
     }

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Executor};
 use super::{Result, TABLES};
 
 /// The functions of the migrations, which go with the tables.
-pub(super) const FUNCTIONS: [&str; 19] = [
+pub(super) const FUNCTIONS: [&str; 22] = [
     "principal_is_system",
     "principal_is_set",
     "principal_user_id",
@@ -26,6 +26,9 @@ pub(super) const FUNCTIONS: [&str; 19] = [
     "principal_sees_api_keys",
     "principal_hotels_of_people",
     "principal_api_keys",
+    "tell_change",
+    "tell_changed_row",
+    "tell_changed_assignments",
 ];
 
 /// Drops tables and functions. What others built upon them (views, foreign keys) goes as well, their tables stay.

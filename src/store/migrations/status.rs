@@ -141,9 +141,9 @@ pub(super) async fn catalogue(connection: &mut PgConnection) -> Result<Vec<Strin
              SELECT format('trigger %s', pg_get_triggerdef(t.oid))
                FROM ours JOIN pg_trigger t ON t.tgrelid = ours.oid AND NOT t.tgisinternal
              UNION ALL
-             SELECT format('grant %s on %s to voicehive_app', g.privilege_type, ours.relname)
+             SELECT format('grant %s on %s to %s', g.privilege_type, ours.relname, r.rolname)
                FROM ours JOIN pg_class c ON c.oid = ours.oid, aclexplode(c.relacl) g
-              WHERE g.grantee = (SELECT oid FROM pg_roles WHERE rolname = 'voicehive_app')
+               JOIN pg_roles r ON r.oid = g.grantee AND r.rolname IN ('voicehive_app', 'voicehive_all')
              UNION ALL
              SELECT format('function %s%s %s', p.oid::regprocedure, CASE WHEN p.prosecdef THEN ' security definer' END,
                            md5(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc)))

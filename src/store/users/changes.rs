@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::HotelScope;
+use crate::store::changes::Topic;
 use crate::store::{Result, Transaction};
 use crate::telemetry::metrics;
 
@@ -132,6 +133,9 @@ pub async fn insert(
 
 /// Writes the columns of these users; how many there were.
 pub async fn update(transaction: &mut Transaction, users: &[UserState], updated_by: Option<Uuid>) -> Result<u64> {
+    for user in users {
+        transaction.changes(Topic::User(user.id));
+    }
     let column = |of: fn(&UserState) -> bool| users.iter().map(of).collect::<Vec<_>>();
     let ids: Vec<_> = users.iter().map(|user| user.id).collect();
     let emails: Vec<_> = users.iter().map(|user| user.email.clone()).collect();
@@ -172,6 +176,7 @@ pub async fn update(transaction: &mut Transaction, users: &[UserState], updated_
 
 /// Sets a password that an administrator has chosen.
 pub async fn set_password(transaction: &mut Transaction, id: Uuid, hash: &str, now: DateTime<Utc>) -> Result<u64> {
+    transaction.changes(Topic::User(id));
     let done =
         sqlx::query!("UPDATE users SET password_hash = $2, password_changed_at = $3 WHERE id = $1", id, hash, now)
             .execute(transaction.statement())
@@ -181,6 +186,7 @@ pub async fn set_password(transaction: &mut Transaction, id: Uuid, hash: &str, n
 
 /// Deletes a user with its roles, hotels and sessions.
 pub async fn delete(transaction: &mut Transaction, id: Uuid) -> Result<u64> {
+    transaction.changes(Topic::User(id));
     let done = sqlx::query!("DELETE FROM users WHERE id = $1", id).execute(transaction.statement()).await?;
     Ok(done.rows_affected())
 }
@@ -196,6 +202,12 @@ impl Pairs {
     pub fn push(&mut self, user: Uuid, other: &str) {
         self.users.push(user);
         self.others.push(other.to_owned());
+    }
+
+    fn change(&self, transaction: &mut Transaction) {
+        for user in &self.users {
+            transaction.changes(Topic::User(*user));
+        }
     }
 
     pub fn len(&self) -> u64 {
@@ -214,6 +226,7 @@ pub async fn add_roles(
     now: DateTime<Utc>,
     by: Option<Uuid>,
 ) -> Result<u64> {
+    pairs.change(transaction);
     let done = sqlx::query!(
         "INSERT INTO user_roles (user_id, role_id, created_at, created_by)
          SELECT new.user_id, r.id, $3, $4 FROM unnest($1::uuid[], $2::text[]) AS new(user_id, name)
@@ -230,6 +243,7 @@ pub async fn add_roles(
 
 /// Takes roles from users; how many.
 pub async fn remove_roles(transaction: &mut Transaction, pairs: &Pairs) -> Result<u64> {
+    pairs.change(transaction);
     let done = sqlx::query!(
         "DELETE FROM user_roles held USING unnest($1::uuid[], $2::text[]) AS old(user_id, name), roles r
           WHERE held.user_id = old.user_id AND r.name = old.name AND held.role_id = r.id",
@@ -248,6 +262,7 @@ pub async fn add_hotels(
     now: DateTime<Utc>,
     by: Option<Uuid>,
 ) -> Result<u64> {
+    pairs.change(transaction);
     let done = sqlx::query!(
         "INSERT INTO user_hotels (user_id, hotel_id, created_at, created_by)
          SELECT new.user_id, new.hotel_id, $3, $4 FROM unnest($1::uuid[], $2::text[]) AS new(user_id, hotel_id)
@@ -264,6 +279,7 @@ pub async fn add_hotels(
 
 /// Takes hotels from users; how many.
 pub async fn remove_hotels(transaction: &mut Transaction, pairs: &Pairs) -> Result<u64> {
+    pairs.change(transaction);
     let done = sqlx::query!(
         "DELETE FROM user_hotels reach USING unnest($1::uuid[], $2::text[]) AS old(user_id, hotel_id)
           WHERE reach.user_id = old.user_id AND reach.hotel_id = old.hotel_id",

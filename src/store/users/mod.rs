@@ -43,6 +43,41 @@ pub struct User {
     pub updated_at: DateTime<Utc>,
     pub created_by: Option<Uuid>,
     pub updated_by: Option<Uuid>,
+    /// The roles held, in no order, where they were read as well.
+    #[sqlx(default)]
+    pub role_ids: Option<Vec<Uuid>>,
+    /// The assigned hotels in the reader's sight, where they were read as well: sorted, and the first [`HOTELS_READ`] at most.
+    #[sqlx(default)]
+    pub hotel_ids: Option<Vec<String>>,
+}
+
+/// How many of a user's hotels are read along with the user: a whole page, and one more.
+pub const HOTELS_READ: usize = 101;
+
+/// What is read along with users.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct With {
+    pub role_ids: bool,
+    pub hotel_ids: bool,
+}
+
+impl With {
+    pub const EVERYTHING: Self = Self { role_ids: true, hotel_ids: true };
+
+    /// Further columns, of the user `u`.
+    fn push_columns(self, query: &mut QueryBuilder<Postgres>, transaction: &Transaction) {
+        if self.role_ids {
+            query.push(", ARRAY(SELECT held.role_id FROM user_roles held WHERE held.user_id = u.id) AS role_ids");
+        }
+        if self.hotel_ids {
+            query.push(", ARRAY(SELECT reach.hotel_id FROM user_hotels reach WHERE reach.user_id = u.id");
+            let scope = transaction.scope();
+            if !scope.all_hotels {
+                query.push(" AND reach.hotel_id = ANY(").push_bind(scope.hotels.to_vec()).push(")");
+            }
+            query.push(format_args!(" ORDER BY reach.hotel_id LIMIT {HOTELS_READ}) AS hotel_ids"));
+        }
+    }
 }
 
 const COLUMNS: &str = "u.id, u.email, u.first_name, u.last_name, u.active, u.email_verified, u.failed_login_attempts, \
@@ -203,6 +238,7 @@ pub async fn pages(
     filter: &UserFilter,
     order: UserOrder,
     page: &PageRequest<UserCursor>,
+    with: With,
 ) -> Result<HashMap<UsersOf, Page<User>>> {
     let kind = Parents::from(parents);
     let descending = reads_descending(order.descending, page.backward);
@@ -210,6 +246,7 @@ pub async fn pages(
     let column = order.field.column();
 
     let mut query = QueryBuilder::new(format!("SELECT parent.key::text AS parent, {COLUMNS}"));
+    with.push_columns(&mut query, transaction);
     kind.push_from(&mut query);
     query.push(" CROSS JOIN LATERAL (SELECT u.* FROM users u WHERE true");
     kind.push_condition(&mut query);
@@ -227,7 +264,8 @@ pub async fn pages(
             query.push(", ").push_bind(cursor.id);
         });
     }
-    query.push(format_args!(" ORDER BY {column} {direction}, u.id {direction} LIMIT ")).push_bind(page.rows_to_read());
+    // The limit is part of the text: a plan made for any limit would be one for a tenth of all users.
+    query.push(format_args!(" ORDER BY {column} {direction}, u.id {direction} LIMIT {}", page.rows_to_read()));
     query.push(format_args!(") u ORDER BY {column} {direction}, u.id {direction}"));
 
     let rows: Vec<ListedUser> = query.build_query_as().fetch_all(transaction.statement()).await?;
@@ -262,20 +300,27 @@ pub async fn counts(
         .collect())
 }
 
-/// The visible ones among these users.
+/// The visible ones among these users, with everything that can be read along.
 pub async fn by_ids(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<User>> {
-    let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM users u WHERE u.id = ANY("));
-    query.push_bind(ids.to_vec()).push(")");
+    let mut query = select_one(transaction);
+    query.push(" WHERE u.id = ANY(").push_bind(ids.to_vec()).push(")");
     push_visible(&mut query, transaction);
     Ok(query.build_query_as().fetch_all(transaction.statement()).await?)
 }
 
-/// The user with this email address, stored form, if visible.
+/// The user with this email address, stored form, if visible, with everything that can be read along.
 pub async fn by_email(transaction: &mut Transaction, email: &str) -> Result<Option<User>> {
-    let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM users u WHERE u.email = "));
-    query.push_bind(email.to_owned());
+    let mut query = select_one(transaction);
+    query.push(" WHERE u.email = ").push_bind(email.to_owned());
     push_visible(&mut query, transaction);
     Ok(query.build_query_as().fetch_optional(transaction.statement()).await?)
+}
+
+fn select_one(transaction: &Transaction) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new(format!("SELECT {COLUMNS}"));
+    With::EVERYTHING.push_columns(&mut query, transaction);
+    query.push(" FROM users u");
+    query
 }
 
 /// The first wall: oneself, the people of one's hotels, or everyone.

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::HotelScope;
+use crate::store::changes::Topic;
 use crate::store::{Result, Transaction};
 
 /// What sign-in needs to know of an account.
@@ -101,6 +102,7 @@ pub async fn change_password(
     new_hash: &str,
     now: DateTime<Utc>,
 ) -> Result<bool> {
+    transaction.changes(Topic::User(checked.user_id));
     let done = sqlx::query!(
         "UPDATE users SET password_hash = $3, password_changed_at = $4, must_change_password = false,
                 updated_at = $4, updated_by = id

@@ -26,6 +26,8 @@ enum State {
     Cut,
     /// Nothing comes through any more on what is connected, and nobody is told.
     Frozen,
+    /// The same for the connection alone on which a server hears of changes.
+    DeafToChanges,
     /// The same for a connection whose transaction has ended, when it is asked whether it lives.
     FreezingAtRest,
 }
@@ -41,7 +43,8 @@ impl Proxy {
         let counted = trips.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                if *state.borrow() == State::Whole {
+                // Who hears of changes may connect, and hears nothing.
+                if matches!(*state.borrow(), State::Whole | State::DeafToChanges) {
                     tokio::spawn(pass(client, socket.clone(), state.clone(), counted.clone()));
                 }
             }
@@ -74,7 +77,12 @@ impl Proxy {
         self.state.send_replace(State::FreezingAtRest);
     }
 
-    /// How often a client has waited for the database's answer.
+    /// Servers hear of no more changes, and nobody tells them that they do not.
+    pub fn deafen_to_changes(&self) {
+        self.state.send_replace(State::DeafToChanges);
+    }
+
+    /// How often a client has waited for the database's answer, but for asking whether it still hears of changes.
     pub fn trips(&self) -> u64 {
         self.trips.load(Ordering::Relaxed)
     }
@@ -88,15 +96,35 @@ async fn pass(client: TcpStream, socket: PathBuf, mut state: watch::Receiver<Sta
     let Ok(server) = UnixStream::connect(socket).await else { return };
     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
         (client.into_split(), server.into_split());
+    let Ok(startup) = first_message(&mut from_client).await else { return };
+    let hears_changes = startup.windows(17).any(|part| part == b"voicehive changes");
+    if to_server.write_all(&startup).await.is_err() {
+        return;
+    }
+    let trips = if hears_changes { Arc::default() } else { trips };
     let at_rest = state.clone();
+    let ends = |state: &State| match state {
+        State::Cut | State::Frozen => true,
+        State::DeafToChanges => hears_changes,
+        State::Whole | State::FreezingAtRest => false,
+    };
     let frozen = tokio::select! {
         _ = count_trips(&mut from_client, &mut to_server, &trips, &at_rest) => false,
         _ = tokio::io::copy(&mut from_server, &mut to_client) => false,
-        state = state.wait_for(|state| matches!(state, State::Cut | State::Frozen)) => state.is_ok_and(|state| *state == State::Frozen),
+        state = state.wait_for(ends) => state.is_ok_and(|state| *state != State::Cut),
     };
     if frozen {
         std::future::pending::<()>().await;
     }
+}
+
+/// The message with which a connection begins, which has no type.
+async fn first_message(client: &mut OwnedReadHalf) -> std::io::Result<Vec<u8>> {
+    let length = client.read_u32().await?;
+    let mut message = length.to_be_bytes().to_vec();
+    message.resize(usize::try_from(length).expect("fits"), 0);
+    client.read_exact(&mut message[4..]).await?;
+    Ok(message)
 }
 
 /// Passes messages on; those that PostgreSQL answers before anything else are counted (Query and Sync).
@@ -106,24 +134,23 @@ async fn count_trips(
     trips: &AtomicU64,
     state: &watch::Receiver<State>,
 ) -> std::io::Result<()> {
-    // The first message has no type.
-    let mut kind = None;
+    let mut before = b' ';
     loop {
-        let length = client.read_u32().await?;
-        let mut message = kind.map_or_else(Vec::new, |kind| vec![kind]);
-        message.extend(length.to_be_bytes());
-        let whole = message.len() - 4 + usize::try_from(length).expect("fits");
-        message.resize(whole, 0);
-        let read = whole + 4 - usize::try_from(length).expect("fits");
-        client.read_exact(&mut message[read..]).await?;
-        server.write_all(&message).await?;
-        if matches!(kind, Some(b'Q' | b'S')) {
-            trips.fetch_add(1, Ordering::Relaxed);
-        }
-        let next = client.read_u8().await?;
-        if (kind, next) == (Some(b'Q'), b'S') && *state.borrow() == State::FreezingAtRest {
+        let kind = client.read_u8().await?;
+        // Rolled back, and asked whether it lives.
+        if (before, kind) == (b'Q', b'S') && *state.borrow() == State::FreezingAtRest {
             std::future::pending::<()>().await;
         }
-        kind = Some(next);
+        let length = client.read_u32().await?;
+        let mut message = vec![kind];
+        message.extend(length.to_be_bytes());
+        message.resize(1 + usize::try_from(length).expect("fits"), 0);
+        client.read_exact(&mut message[5..]).await?;
+        server.write_all(&message).await?;
+        // A rollback goes out in one with the question that follows it.
+        if kind == b'Q' && !message[5..].starts_with(b"ROLLBACK") || kind == b'S' {
+            trips.fetch_add(1, Ordering::Relaxed);
+        }
+        before = kind;
     }
 }

@@ -17,10 +17,11 @@ use voicehive_identity::graphql::documents::Trusted;
 use voicehive_identity::graphql::guard::Limits;
 use voicehive_identity::http::{self, App, Options, ServerSettings};
 use voicehive_identity::identity::{Algorithm, HashingSettings, Identity, Lockout, Settings, ThrottleSettings};
-use voicehive_identity::store::{Database, PoolSettings};
+use voicehive_identity::store::{Database, PoolSettings, changes};
 use voicehive_identity::telemetry::metrics;
 
 use super::client::Client;
+use super::eventually;
 use super::postgres::{TestDatabase, cluster_folder};
 
 pub fn pool_settings() -> PoolSettings {
@@ -165,10 +166,14 @@ impl TestApp {
             // Servers on a database that is away begin like this too.
             eprintln!("{error}");
         }
+        let stop = CancellationToken::new();
+        tokio::spawn({
+            let (database, stop) = (identity.database().clone(), stop.clone());
+            async move { changes::follow(&database, stop).await }
+        });
         let app = App::new(identity.clone(), setup.options, Some(metrics_handle())).expect("the schema is valid");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let stop = CancellationToken::new();
         let serving = tokio::spawn(http::serve(listener, http::router(app.clone()), setup.server, stop.clone()));
         Self { address, clock, database, identity, app, stop, serving }
     }
@@ -187,6 +192,12 @@ impl TestApp {
             _ => super::PASSWORD,
         };
         self.anonymous().sign_in(email, password).await
+    }
+
+    /// Waits until principals, roles and hotels are answered for from memory.
+    pub async fn hears_changes(&self) {
+        let database = self.identity.database();
+        eventually("changes are heard", async || database.catalogue().is_some()).await;
     }
 
     pub async fn admin(&self) -> Client {

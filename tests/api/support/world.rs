@@ -35,8 +35,10 @@ impl TestApp {
         NewUser { app: self, email: email.to_owned(), roles: vec![], hotels: vec![], scope: "ASSIGNED" }
     }
 
+    /// Runs this as a superuser. The server hears of it before anything else is done.
     pub async fn sql(&self, sql: &str) {
         self.database.superuser.execute(AssertSqlSafe(sql.to_owned())).await.expect(sql);
+        self.identity.database().changes().forget_everything();
     }
 
     /// The one number that a query finds.
