@@ -67,7 +67,7 @@ impl Floor {
                 hotels(11)
             ),
         );
-        let hotel = format!("'hotel-' || lpad(:h::text, 3, '0')");
+        let hotel = "'hotel-' || lpad(:h::text, 3, '0')";
         let name = format!("(SELECT name FROM hotels WHERE id = {hotel})");
         let draw = format!("\\set h random(0, {HOTELS} - 1)\n");
         let mut staff_forms = vec![

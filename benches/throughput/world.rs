@@ -31,6 +31,10 @@ const LAST: ([&str; 14], [&str; 12]) = (
     ["berg", "cek", "dahl", "feld", "gaard", "hausen", "ingen", "kamp", "mann", "quist", "sson", "witz"],
 );
 
+#[allow(
+    clippy::unsafe_derive_deserialize,
+    reason = "the methods in question are the names of columns in macros of sqlx"
+)]
 /// The size of a world, and when its sessions began; written beside the cluster once it is there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct World {

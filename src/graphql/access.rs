@@ -88,11 +88,11 @@ impl AccessQueries {
     ) -> Result<Option<HotelConnection>> {
         let page = PageArguments { first, after, last, before }.request(|cursor| read_text_cursor("hotel", cursor))?;
         let key = ReachOf { user: ids::user_id(&user, "user")?, permission };
-        Ok(match context.loader().load_one(key).await? {
+        Ok(match context.load(key).await? {
             None => None,
             Some(Reach::Nowhere) => Some(hotel_connection(None, TotalCount::Known(0))),
             Some(Reach::At(of)) => {
-                let hotels = context.loader().load_one(HotelPage { of, page }).await?;
+                let hotels = context.load(HotelPage { of, page }).await?;
                 Some(hotel_connection(hotels, TotalCount::HotelsOf(HotelCount { of, at_most: None })))
             }
         })

@@ -58,10 +58,9 @@ impl AuditEvent {
     /// Who did it; null for the system itself and for failed sign-ins of unknown accounts, and where the caller may not see
     /// them.
     async fn actor(&self, context: &Context<'_>) -> Result<Option<Actor>> {
-        let loader = context.loader();
         Ok(match self.0.actor.as_deref().and_then(parse) {
-            Some(GlobalId::User(id)) => loader.load_one(UserById(id)).await?.map(User::from).map(Actor::User),
-            Some(GlobalId::ApiKey(id)) => loader.load_one(ApiKeyById(id)).await?.map(ApiKey).map(Actor::ApiKey),
+            Some(GlobalId::User(id)) => context.load(UserById(id)).await?.map(User::from).map(Actor::User),
+            Some(GlobalId::ApiKey(id)) => context.load(ApiKeyById(id)).await?.map(ApiKey).map(Actor::ApiKey),
             _ => None,
         })
     }

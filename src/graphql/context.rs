@@ -1,13 +1,15 @@
 //! What a resolver finds in its context: the system, the caller, and the loaders of this request.
 
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_graphql::Context;
-use async_graphql::dataloader::{DataLoader, HashMapCache};
+use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
 
 use super::loaders::{Loaders, forget};
-use crate::identity::{Caller, Identity};
+use crate::identity::{Caller, Error, Identity};
 use crate::store::access::SessionAccess;
 
 /// One request: its caller changes when it signs in.
@@ -68,6 +70,12 @@ pub trait RequestContext {
     fn identity(&self) -> &Identity;
     fn caller(&self) -> Arc<Caller>;
     fn loader(&self) -> &RequestLoader;
+    /// One of what is loaded for many at once. On the heap, because the future of each field of a type takes as much room as
+    /// that of the largest, and is made for every field of every row.
+    fn load<K>(&self, key: K) -> BoxFuture<'_, Result<Option<<Loaders as Loader<K>>::Value>, Arc<Error>>>
+    where
+        K: Clone + Eq + Hash + Send + Sync + 'static,
+        Loaders: Loader<K, Error = Arc<Error>>;
     /// The request's one moment: filters that hold a time each of their own would not be loaded together.
     fn now(&self) -> DateTime<Utc>;
     /// To be called after a write: what was loaded before it may not be so any more.
@@ -91,6 +99,14 @@ impl RequestContext for Context<'_> {
 
     fn loader(&self) -> &RequestLoader {
         self.data_unchecked::<RequestLoader>()
+    }
+
+    fn load<K>(&self, key: K) -> BoxFuture<'_, Result<Option<<Loaders as Loader<K>>::Value>, Arc<Error>>>
+    where
+        K: Clone + Eq + Hash + Send + Sync + 'static,
+        Loaders: Loader<K, Error = Arc<Error>>,
+    {
+        Box::pin(self.loader().load_one(key))
     }
 
     fn now(&self) -> DateTime<Utc> {

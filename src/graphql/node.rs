@@ -54,15 +54,14 @@ impl NodeQueries {
 
 /// An object by its id, if the caller may see it.
 pub async fn load(context: &Context<'_>, id: GlobalId) -> Result<Option<Node>> {
-    let loader = context.loader();
     Ok(match id {
-        GlobalId::User(id) => loader.load_one(UserById(id)).await?.map(|user| Node::User(user.into())),
-        GlobalId::Role(id) => loader.load_one(RoleById(id)).await?.map(|role| Node::Role(Role(role))),
-        GlobalId::Hotel(id) => loader.load_one(HotelById(id)).await?.map(|hotel| Node::Hotel(Hotel(hotel))),
-        GlobalId::Session(id) => loader.load_one(SessionById(id)).await?.map(|session| Node::Session(Session(session))),
+        GlobalId::User(id) => context.load(UserById(id)).await?.map(|user| Node::User(user.into())),
+        GlobalId::Role(id) => context.load(RoleById(id)).await?.map(|role| Node::Role(Role(role))),
+        GlobalId::Hotel(id) => context.load(HotelById(id)).await?.map(|hotel| Node::Hotel(Hotel(hotel))),
+        GlobalId::Session(id) => context.load(SessionById(id)).await?.map(|session| Node::Session(Session(session))),
         GlobalId::AuditEvent(id) => {
-            loader.load_one(AuditEventById(id)).await?.map(|event| Node::AuditEvent(AuditEvent(event)))
+            context.load(AuditEventById(id)).await?.map(|event| Node::AuditEvent(AuditEvent(event)))
         }
-        GlobalId::ApiKey(id) => loader.load_one(ApiKeyById(id)).await?.map(|key| Node::ApiKey(ApiKey(key))),
+        GlobalId::ApiKey(id) => context.load(ApiKeyById(id)).await?.map(|key| Node::ApiKey(ApiKey(key))),
     })
 }

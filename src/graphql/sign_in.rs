@@ -68,7 +68,7 @@ impl LoginPayload {
     /// The user; null where there are errors.
     async fn user(&self, context: &Context<'_>) -> Result<Option<User>> {
         let Ok(signed_in) = &self.0 else { return Ok(None) };
-        Ok(context.loader().load_one(UserById(signed_in.access.user_id)).await?.map(User::from))
+        Ok(context.load(UserById(signed_in.access.user_id)).await?.map(User::from))
     }
 
     /// Seconds until another attempt can succeed, with ACCOUNT_LOCKED.
@@ -85,7 +85,7 @@ impl LoginPayload {
 
 async fn session_of(context: &Context<'_>, signed_in: Option<&SignedIn>) -> Result<Option<Session>> {
     let Some(signed_in) = signed_in else { return Ok(None) };
-    Ok(context.loader().load_one(SessionById(signed_in.access.session_id)).await?.map(Session))
+    Ok(context.load(SessionById(signed_in.access.session_id)).await?.map(Session))
 }
 
 /// A refresh token.
@@ -158,7 +158,7 @@ impl ChangePasswordPayload {
     /// The user; null where there are errors.
     async fn user(&self, context: &Context<'_>) -> Result<Option<User>> {
         let Ok(id) = &self.0 else { return Ok(None) };
-        Ok(context.loader().load_one(UserById(*id)).await?.map(User::from))
+        Ok(context.load(UserById(*id)).await?.map(User::from))
     }
 
     /// What the person must put right; empty where it worked.

@@ -27,7 +27,7 @@ impl ViewerQueries {
         let Principal::Known(actor) = &context.caller().principal else { return Ok(None) };
         match actor.api_key_id() {
             None => Ok(me(context).await?.map(Actor::User)),
-            Some(id) => Ok(context.loader().load_one(ApiKeyById(id)).await?.map(|key| Actor::ApiKey(ApiKey(key)))),
+            Some(id) => Ok(context.load(ApiKeyById(id)).await?.map(|key| Actor::ApiKey(ApiKey(key)))),
         }
     }
 
@@ -39,7 +39,7 @@ impl ViewerQueries {
     /// The session that makes this request; null for an API key or without a token.
     async fn current_session(&self, context: &Context<'_>) -> Result<Option<Session>> {
         let Some(id) = context.caller().session_id() else { return Ok(None) };
-        Ok(context.loader().load_one(SessionById(id)).await?.map(Session))
+        Ok(context.load(SessionById(id)).await?.map(Session))
     }
 }
 

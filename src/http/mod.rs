@@ -1,7 +1,7 @@
 //! Floor 4: HTTP. One file a surface; every request passes [`request`] first and then its handler.
 //!
-//! Handlers make a principal out of headers and hand the rest down. Each request runs in a task of its own, to its end:
-//! a client that hangs up leaves nothing half-way.
+//! Handlers make a principal out of headers and hand the rest down. Each request runs to its end: a client that hangs up
+//! leaves nothing half-way.
 
 mod admission;
 mod authzen;

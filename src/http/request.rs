@@ -1,6 +1,8 @@
 //! What every request passes: its id, its client, its own task, its line in the log and its part in the metrics.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use axum::Json;
@@ -10,8 +12,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http_body_util::LengthLimitError;
 use serde_json::json;
+use tokio::runtime::Handle;
 use tracing::Instrument;
 use tracing::field::Empty;
 use uuid::Uuid;
@@ -44,7 +48,33 @@ pub struct Left(pub Allowance);
 #[derive(Clone, Copy)]
 pub struct Statements(pub u64);
 
-/// Runs the request in a task of its own, so that it ends even if nobody waits for the answer any more.
+/// Work that goes on by itself where nobody waits for it any more.
+struct ToTheEnd<T: Send + 'static>(Option<BoxFuture<'static, T>>);
+
+impl<T: Send + 'static> Future for ToTheEnd<T> {
+    type Output = Option<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
+        let Some(work) = &mut self.0 else { return Poll::Ready(None) };
+        let done = ready!(work.as_mut().poll(context));
+        self.0 = None;
+        Poll::Ready(Some(done))
+    }
+}
+
+impl<T: Send + 'static> Drop for ToTheEnd<T> {
+    fn drop(&mut self) {
+        // What has panicked has come to its end.
+        if let Some(rest) = self.0.take()
+            && !std::thread::panicking()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(rest);
+        }
+    }
+}
+
+/// Runs the request to its end, even if nobody waits for the answer any more.
 pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
     let running = metrics::RunningRequest::begin();
@@ -70,7 +100,7 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
     let about = About { request_id: request_id.clone(), client };
     request.extensions_mut().insert(about);
 
-    // What is told of it is told by its own task, too: nobody may be waiting for the answer any more.
+    // What is told of it is told in there, too: nobody may be waiting for the answer any more.
     let told = span.clone();
     let whole = async move {
         let response = next.run(request).await;
@@ -85,8 +115,8 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
         tracing::info!(duration_ms, sql_statements = statements, "request_completed");
         response
     };
-    let whole = tokio::spawn(whole.instrument(span)).await;
-    let mut response = whole.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response());
+    let whole = ToTheEnd(Some(Box::pin(whole.instrument(span)))).await;
+    let mut response = whole.unwrap_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response());
     if encrypted {
         response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
     }

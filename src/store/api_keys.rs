@@ -121,8 +121,7 @@ pub async fn page(transaction: &mut Transaction, page: &PageRequest<KeyCursor>) 
             query.push_bind(cursor.created_at).push(", ").push_bind(cursor.id);
         });
     }
-    query.push(format_args!(" ORDER BY k.created_at {direction}, k.id {direction} LIMIT "));
-    query.push_bind(page.rows_to_read());
+    query.push(format_args!(" ORDER BY k.created_at {direction}, k.id {direction} LIMIT {}", page.rows_to_read()));
     let rows = query.build_query_as().fetch_all(transaction.statement()).await?;
     Ok(Page::from_read(rows, page))
 }

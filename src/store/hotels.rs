@@ -92,7 +92,7 @@ pub async fn page(
     push_filter(&mut query, filter);
     push_page_start(&mut query, page);
     push_order(&mut query, page);
-    query.push(" LIMIT ").push_bind(page.rows_to_read());
+    query.push(format_args!(" LIMIT {}", page.rows_to_read()));
     let rows = query.build_query_as().fetch_all(transaction.statement()).await?;
     Ok(Page::from_read(rows, page))
 }
@@ -173,7 +173,7 @@ pub async fn pages_by_holders(
     push_visible(&mut query, transaction);
     push_page_start(&mut query, page);
     push_order(&mut query, page);
-    query.push(" LIMIT ").push_bind(page.rows_to_read());
+    query.push(format_args!(" LIMIT {}", page.rows_to_read()));
     query.push(format_args!(
         ") UNION ALL (SELECT h.* FROM {} JOIN hotels h ON h.id = reach.hotel_id",
         kind.assignments()
@@ -184,7 +184,7 @@ pub async fn pages_by_holders(
     push_visible(&mut query, transaction);
     push_page_start(&mut query, page);
     push_order(&mut query, page);
-    query.push(" LIMIT ").push_bind(page.rows_to_read());
+    query.push(format_args!(" LIMIT {}", page.rows_to_read()));
     query.push(")) h");
     push_order(&mut query, page);
 

@@ -12,11 +12,15 @@ use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::telemetry::metrics;
 
 /// How long nobody may have needed more than the connections to keep before the others are closed.
 const CALM: Duration = Duration::from_secs(2);
+
+/// How long one of the connections that stay open is waited for before another is opened.
+const OVERFLOW_AFTER: Duration = Duration::from_millis(25);
 
 /// How much longer than a statement may run a connection may take to give an answer.
 const GRACE: Duration = Duration::from_secs(1);
@@ -26,6 +30,8 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(super) struct Leases {
     pool: PgPool,
     kept: u32,
+    /// One for each connection that stays open, from when it is asked for until it is back in the pool.
+    places: Arc<Semaphore>,
     /// How long a connection that is left behind may take to end what it was doing.
     patience: Duration,
     /// Whoever has a connection or waits for one: the pool counts connections that are still being opened, too, and must
@@ -63,6 +69,7 @@ impl Leases {
         Self {
             pool,
             kept,
+            places: Arc::new(Semaphore::new(kept as usize)),
             patience: longest + GRACE,
             asking: Arc::default(),
             holding: Arc::default(),
@@ -75,14 +82,18 @@ impl Leases {
     pub(super) async fn acquire(&self, timeout: Duration) -> sqlx::Result<Lease> {
         let began = Instant::now();
         let asking = Counted::among(&self.asking);
-        if asking.others() >= self.kept {
+        // Most hold one for a millisecond: to open another takes longer, and costs more than many statements.
+        let place = tokio::time::timeout(OVERFLOW_AFTER.min(timeout), self.places.clone().acquire_owned()).await;
+        let place = place.ok().and_then(Result::ok);
+        if place.is_none() {
             self.last_rush.store(self.now(), Ordering::Relaxed);
         }
+        let timeout = timeout.saturating_sub(began.elapsed());
         match tokio::time::timeout(timeout, self.pool.acquire()).await {
             Ok(Ok(connection)) => {
                 metrics::database_pool_waited(began.elapsed());
                 let holding = Counted::among(&self.holding);
-                Ok(Lease { connection, is_discarded: false, asking, _holding: holding, leases: self.clone() })
+                Ok(Lease { connection, is_discarded: false, asking, _holding: holding, place, leases: self.clone() })
             }
             Ok(Err(sqlx::Error::PoolTimedOut)) | Err(_) => Err(self.why_none()),
             Ok(Err(error)) => Err(error),
@@ -114,6 +125,8 @@ pub(super) struct Lease {
     is_discarded: bool,
     asking: Counted,
     _holding: Counted,
+    /// Among those that stay open; None for one beyond.
+    place: Option<OwnedSemaphorePermit>,
     leases: Leases,
 }
 
@@ -153,8 +166,13 @@ impl Drop for Lease {
         } else if !self.is_discarded
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            // The pool asks whether it lives, and would wait for ever.
-            runtime.spawn(tokio::time::timeout(self.leases.patience, self.connection.return_to_pool()));
+            // The pool asks whether it lives, and would wait for ever. Its place is free when it is back.
+            let (place, patience) = (self.place.take(), self.leases.patience);
+            let back = self.connection.return_to_pool();
+            runtime.spawn(async move {
+                let _ = tokio::time::timeout(patience, back).await;
+                drop(place);
+            });
         }
     }
 }

@@ -63,8 +63,8 @@ pub async fn page(
             query.push_bind(name.clone());
         });
     }
-    query.push(format_args!(" ORDER BY r.name {} LIMIT ", if descending { "DESC" } else { "ASC" }));
-    query.push_bind(page.rows_to_read());
+    let direction = if descending { "DESC" } else { "ASC" };
+    query.push(format_args!(" ORDER BY r.name {direction} LIMIT {}", page.rows_to_read()));
     let rows = query.build_query_as().fetch_all(transaction.statement()).await?;
     Ok(Page::from_read(rows, page))
 }

@@ -99,8 +99,7 @@ pub async fn pages(
             query.push_bind(cursor.created_at).push(", ").push_bind(cursor.id);
         });
     }
-    query.push(format_args!(" ORDER BY s.created_at {direction}, s.id {direction} LIMIT "));
-    query.push_bind(page.rows_to_read());
+    query.push(format_args!(" ORDER BY s.created_at {direction}, s.id {direction} LIMIT {}", page.rows_to_read()));
     query.push(format_args!(") s ORDER BY s.created_at {direction}, s.id {direction}"));
     let rows: Vec<ListedSession> = query.build_query_as().fetch_all(transaction.statement()).await?;
     let rows =

@@ -3,6 +3,7 @@
 //! A transaction that is not committed is rolled back, also when the future that held it is dropped half-way, even
 //! during BEGIN: the connection goes through ROLLBACK before anyone else gets it, or is closed.
 
+use std::fmt::Write;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -216,7 +217,7 @@ impl Transaction {
 
     /// Goes on as this principal, to write what the rules have allowed: from here on both walls are the principal's own.
     pub async fn act_as(&mut self, scope: &Scope, writes: Writes) -> Result<()> {
-        self.raw().execute(AssertSqlSafe(settings_statement(scope, writes))).await?;
+        self.raw().execute(AssertSqlSafe(settings_statement(scope, Some(writes)))).await?;
         self.scope = scope.clone();
         Ok(())
     }
@@ -284,38 +285,44 @@ impl Drop for Transaction {
 
 /// BEGIN and who asks, in one trip. Reads see one moment, however many statements they take.
 pub(super) fn begin_reading(scope: &Scope) -> String {
-    format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}", settings_statement(scope, Writes::Nothing))
+    format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}", settings_statement(scope, None))
 }
 
 fn begin_writing(scope: &Scope) -> String {
-    format!("BEGIN READ WRITE; {}", settings_statement(scope, Writes::Nothing))
+    format!("BEGIN READ WRITE; {}", settings_statement(scope, None))
 }
 
-/// Says who asks. A simple query takes no parameters, so only a uuid, booleans and words of ours may stand in it: their
-/// text cannot carry SQL.
-fn settings_statement(scope: &Scope, writes: Writes) -> String {
+/// Says who asks, and with `writes` what may be changed from here on. A simple query takes no parameters, so only a uuid,
+/// booleans and words of ours may stand in it: their text cannot carry SQL.
+fn settings_statement(scope: &Scope, writes: Option<Writes>) -> String {
     let principal = match (scope.system, scope.user_id, scope.api_key_id) {
         (true, ..) => "system",
         (false, Some(_), _) => "user",
         (false, None, Some(_)) => "api_key",
         (false, None, None) => "",
     };
-    let text = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
-    let (user_id, api_key_id) = (text(scope.user_id), text(scope.api_key_id));
     // As the wider role the policies need not ask row by row what is true of every row.
     let role = if scope.system || scope.all_users() { "voicehive_all" } else { "voicehive_app" };
-    format!(
-        "SELECT set_config('role', '{role}', true), \
-         set_config('app.principal', '{principal}', true), set_config('app.user_id', '{user_id}', true), \
-         set_config('app.api_key_id', '{api_key_id}', true), set_config('app.see_api_keys', '{}', true), \
-         set_config('app.all_hotels', '{}', true), set_config('app.view_users', '{}', true), \
-         set_config('app.read_audit', '{}', true), set_config('app.writes', '{}', true)",
-        scope.see_api_keys,
-        scope.all_hotels,
-        scope.view_users,
-        scope.read_audit,
-        writes.as_str()
-    )
+    let mut statement =
+        format!("SELECT set_config('role', '{role}', true), set_config('app.principal', '{principal}', true)");
+    let text = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
+    // The system may do everything as it is.
+    let switch = |on: bool| if on && !scope.system { "true" } else { "" }.to_owned();
+    for (name, value) in [
+        ("user_id", text(scope.user_id)),
+        ("api_key_id", text(scope.api_key_id)),
+        ("see_api_keys", switch(scope.see_api_keys)),
+        ("all_hotels", switch(scope.all_hotels)),
+        ("view_users", switch(scope.view_users)),
+        ("read_audit", switch(scope.read_audit)),
+        ("writes", writes.map(Writes::as_str).unwrap_or_default().to_owned()),
+    ] {
+        // Nothing is set when a transaction begins: what was set in one before ended with it.
+        if !value.is_empty() || writes.is_some() {
+            let _ = write!(statement, ", set_config('app.{name}', '{value}', true)");
+        }
+    }
+    statement
 }
 
 /// The one transaction in which a request reads, begun when it is first needed. A request thus holds one connection at

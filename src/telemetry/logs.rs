@@ -11,6 +11,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber, span};
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
@@ -37,7 +38,8 @@ pub fn install(
     };
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = if json {
-        SpanFields.and_then(lines.event_format(JsonLines)).boxed()
+        // What spans hold is kept as JSON, and by nobody else as text.
+        SpanFields.and_then(lines.event_format(JsonLines).fmt_fields(NoFields)).boxed()
     } else {
         lines.with_target(false).boxed()
     };
@@ -81,6 +83,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanFields {
         {
             values.record(fields);
         }
+    }
+}
+
+struct NoFields;
+
+impl<'writer> FormatFields<'writer> for NoFields {
+    fn format_fields<R: RecordFields>(&self, _: Writer<'writer>, _: R) -> fmt::Result {
+        Ok(())
     }
 }
 

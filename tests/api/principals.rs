@@ -203,13 +203,12 @@ async fn a_revoked_api_key_is_refused_everywhere_within_a_second() {
             client.query(WHO).await.data("/viewer/__typename");
             assert_eq!(from_memory(client, checks).await.data("/checkAccess"), &json!([]));
         }
-        match by_hand {
-            Some(sql) => two.by_hand(sql).await,
-            None => {
-                let id = made.data("/createApiKey/apiKey/id");
-                Client::done(&admin.mutate("revokeApiKey", json!({ "id": id }), "").await, "revokeApiKey");
-                assert_eq!(clients[0].query(checks).await.status.as_u16(), 401, "at once");
-            }
+        if let Some(sql) = by_hand {
+            two.by_hand(sql).await;
+        } else {
+            let id = made.data("/createApiKey/apiKey/id");
+            Client::done(&admin.mutate("revokeApiKey", json!({ "id": id }), "").await, "revokeApiKey");
+            assert_eq!(clients[0].query(checks).await.status.as_u16(), 401, "at once");
         }
         for client in &clients {
             within_a_second("refused", async || client.query(checks).await.status.as_u16() == 401).await;

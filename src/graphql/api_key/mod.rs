@@ -69,7 +69,7 @@ impl ApiKey {
         let page = PageArguments { first, after, last, before }.request(|cursor| read_text_cursor("hotel", cursor))?;
         let every = self.0.hotel_scope == users::HotelScope::All;
         let of = HotelsOf { holder: Holder::ApiKey, id: self.0.id, every, only_active: false };
-        let hotels = context.loader().load_one(HotelPage { of, page }).await?;
+        let hotels = context.load(HotelPage { of, page }).await?;
         Ok(hotel_connection(hotels, TotalCount::HotelsOf(HotelCount { of, at_most: None })))
     }
 

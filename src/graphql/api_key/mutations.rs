@@ -89,7 +89,7 @@ impl ApiKeyMutations {
         let outcome = context.identity().revoke_api_key(&context.caller(), id, input.reason.as_deref()).await;
         let (revoked, errors) = settled(context, outcome.map(Some))?;
         let api_key = match revoked {
-            Some(()) => context.loader().load_one(ApiKeyById(id)).await?.map(ApiKey),
+            Some(()) => context.load(ApiKeyById(id)).await?.map(ApiKey),
             None => None,
         };
         Ok(RevokeApiKeyPayload { api_key, errors })

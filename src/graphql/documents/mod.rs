@@ -41,6 +41,8 @@ type Hash = [u8; 32];
 pub struct Known {
     document: ExecutableDocument,
     valid: Valid<ValidDocument>,
+    /// Of a document without variables and with one operation, which is as it is however often it is asked for.
+    guarded: Option<Guarded>,
     bytes: u64,
 }
 
@@ -169,6 +171,9 @@ impl Documents {
 
     /// The operation that was asked for, ready to be run; or every reason why it is not.
     pub fn ready(&self, known: &Known, asked: Asked) -> Result<Ready, Vec<Refused>> {
+        if let Some(guarded) = known.guarded.filter(|_| asked.operation_name.is_none() && asked.variables.is_empty()) {
+            return Ok(Ready { document: known.document.clone(), variables: Variables::default(), guarded });
+        }
         // The operation alone: the executing library expands the fragments of every operation that it is given.
         let mut document =
             guard::only(&known.document, asked.operation_name.as_deref()).map_err(|refused| vec![refused])?;
@@ -229,7 +234,9 @@ impl Documents {
                 return Err(vec![Refused { code: code::QUERY_TOO_COMPLEX, ..bad_input(message) }]);
             }
         }
-        Ok(Known { document, valid, bytes: ENTRY_BYTES + query.len() as u64 * BYTES_EACH })
+        let has_no_variables = valid.operations.iter().all(|operation| operation.variables.is_empty());
+        let guarded = guard::guard(&document, &Variables::default(), self.limits).ok().filter(|_| has_no_variables);
+        Ok(Known { document, valid, guarded, bytes: ENTRY_BYTES + query.len() as u64 * BYTES_EACH })
     }
 
     /// The variables as the operation takes them: with their defaults, and without those that it does not have.

@@ -38,7 +38,7 @@ pub struct Limits {
 }
 
 /// An operation that may be run.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Guarded {
     pub is_mutation: bool,
 }
@@ -147,9 +147,11 @@ pub fn guard(document: &ExecutableDocument, variables: &Variables, limits: Limit
 /// Whether the operation is nothing but mutations that need no token.
 pub(super) fn signs_in(document: &ExecutableDocument, name: Option<&str>) -> bool {
     let Ok(operation) = chosen(&document.operations, name) else { return false };
+    if operation.ty != OperationType::Mutation {
+        return false;
+    }
     let roots = Measure::of_fields_alone(document).root_fields(operation, MAX_MUTATIONS);
-    operation.ty == OperationType::Mutation
-        && roots.is_ok_and(|roots| !roots.is_empty() && roots.iter().all(|name| SIGN_IN.contains(name)))
+    roots.is_ok_and(|roots| !roots.is_empty() && roots.iter().all(|name| SIGN_IN.contains(name)))
 }
 
 fn holds_nul(value: &ConstValue) -> bool {

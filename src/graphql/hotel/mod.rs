@@ -87,7 +87,8 @@ impl Hotel {
         order_by: Option<UserOrder>,
     ) -> Result<UserConnection> {
         let parent = UsersOf::Hotel(self.0.id.clone());
-        list_users(context, parent, PageArguments { first, after, last, before }, filter, order_by).await
+        let page = PageArguments { first, after, last, before };
+        Box::pin(list_users(context, parent, page, filter, order_by)).await
     }
 
     /// When it was made.
@@ -144,7 +145,7 @@ impl HotelQueries {
             HotelBy::Id(id) => ids::hotel_id(&id, "by.id")?,
             HotelBy::PmsHotelId(id) => id,
         };
-        Ok(context.loader().load_one(HotelById(id)).await?.map(Hotel))
+        Ok(context.load(HotelById(id)).await?.map(Hotel))
     }
 
     /// The hotels the caller reaches, by id.

@@ -117,5 +117,5 @@ impl HotelMutations {
 
 async fn load_hotel(context: &Context<'_>, id: Option<String>) -> Result<Option<Hotel>> {
     let Some(id) = id else { return Ok(None) };
-    Ok(context.loader().load_one(HotelById(id)).await?.map(Hotel))
+    Ok(context.load(HotelById(id)).await?.map(Hotel))
 }

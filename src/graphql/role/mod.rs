@@ -78,8 +78,8 @@ impl Role {
         filter: Option<UserFilter>,
         order_by: Option<UserOrder>,
     ) -> Result<UserConnection> {
-        list_users(context, UsersOf::Role(self.0.id), PageArguments { first, after, last, before }, filter, order_by)
-            .await
+        let page = PageArguments { first, after, last, before };
+        Box::pin(list_users(context, UsersOf::Role(self.0.id), page, filter, order_by)).await
     }
 
     /// When it was made.
@@ -124,7 +124,7 @@ impl RoleQueries {
     async fn role(&self, context: &Context<'_>, by: RoleBy) -> Result<Option<Role>> {
         require_ready(&context.caller())?;
         Ok(match by {
-            RoleBy::Id(id) => context.loader().load_one(RoleById(ids::role_id(&id, "by.id")?)).await?.map(Role),
+            RoleBy::Id(id) => context.load(RoleById(ids::role_id(&id, "by.id")?)).await?.map(Role),
             RoleBy::Name(name) => context.identity().role_by_name(&context.caller(), &name).await?.map(Role::from),
         })
     }

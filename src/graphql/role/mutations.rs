@@ -119,5 +119,5 @@ impl RoleMutations {
 
 async fn load_role(context: &Context<'_>, id: Option<Uuid>) -> Result<Option<Role>> {
     let Some(id) = id else { return Ok(None) };
-    Ok(context.loader().load_one(RoleById(id)).await?.map(Role))
+    Ok(context.load(RoleById(id)).await?.map(Role))
 }

@@ -44,7 +44,7 @@ impl Session {
 
     /// Whose session it is.
     async fn user(&self, context: &Context<'_>) -> Result<User> {
-        let user = context.loader().load_one(UserById(self.0.user_id)).await?;
+        let user = context.load(UserById(self.0.user_id)).await?;
         // Both walls show a session only with its user.
         let missing = || GraphqlError::from(Error::Internal("a visible session's user is out of sight".to_owned()));
         user.map(User::from).ok_or_else(missing)
@@ -146,7 +146,7 @@ impl SessionQueries {
     /// One session; null where there is none that the caller may see.
     async fn session(&self, context: &Context<'_>, id: ID) -> Result<Option<Session>> {
         require_ready(&context.caller())?;
-        Ok(context.loader().load_one(SessionById(ids::session_id(&id, "id")?)).await?.map(Session))
+        Ok(context.load(SessionById(ids::session_id(&id, "id")?)).await?.map(Session))
     }
 
     /// One's own sessions, and with user:view those of the users one may see; newest first.
@@ -163,7 +163,7 @@ impl SessionQueries {
         let page = PageArguments { first, after, last, before }.request(read_session_cursor)?;
         let parent = SessionsOf::Everyone;
         let filter = Arc::new(filter.unwrap_or_default().into_store(context)?);
-        let sessions = context.loader().load_one(SessionPage { parent, filter: filter.clone(), page }).await?;
+        let sessions = context.load(SessionPage { parent, filter: filter.clone(), page }).await?;
         Ok(session_connection(sessions, TotalCount::Sessions(SessionCount { parent, filter, at_most: None })))
     }
 }

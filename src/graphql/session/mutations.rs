@@ -59,7 +59,7 @@ impl SessionMutations {
         let id = ids::session_id(&input.id, "input.id")?;
         let outcome = context.identity().revoke_session(&context.caller(), id, input.reason.as_deref()).await;
         let (ended, errors) = settled(context, outcome.map(|()| true))?;
-        let session = if ended { context.loader().load_one(SessionById(id)).await?.map(Session) } else { None };
+        let session = if ended { context.load(SessionById(id)).await?.map(Session) } else { None };
         Ok(RevokeSessionPayload { session, errors })
     }
 

@@ -56,14 +56,14 @@ impl User {
 
     /// The user as of this request, for what sign-ins change.
     async fn as_of_now(&self, context: &Context<'_>) -> Result<Arc<users::User>> {
-        let read = if self.is_of_principal { context.loader().load_one(UserById(self.user.id)).await? } else { None };
+        let read = if self.is_of_principal { context.load(UserById(self.user.id)).await? } else { None };
         Ok(read.unwrap_or_else(|| self.user.clone()))
     }
 
     async fn held_roles(&self, context: &Context<'_>) -> Result<Vec<Arc<roles::Role>>> {
         match context.identity().roles_at_hand(&self.user) {
             Some(roles) => Ok(roles),
-            None => Ok(context.loader().load_one(RolesOf(self.user.id)).await?.unwrap_or_default()),
+            None => Ok(context.load(RolesOf(self.user.id)).await?.unwrap_or_default()),
         }
     }
 }
@@ -183,7 +183,7 @@ impl User {
         if let Some((hotels, count)) = context.identity().hotels_at_hand(&context.caller(), &self.user, &page) {
             return Ok(hotel_connection(Some(hotels), count.map_or(counted, TotalCount::Known)));
         }
-        Ok(hotel_connection(context.loader().load_one(HotelPage { of, page }).await?, counted))
+        Ok(hotel_connection(context.load(HotelPage { of, page }).await?, counted))
     }
 
     /// Newest first. One's own; those of others with user:view.
@@ -199,7 +199,7 @@ impl User {
         let page = PageArguments { first, after, last, before }.request(read_session_cursor)?;
         let parent = SessionsOf::User(self.user.id);
         let filter = Arc::new(filter.unwrap_or_default().into_store(context)?);
-        let sessions = context.loader().load_one(SessionPage { parent, filter: filter.clone(), page }).await?;
+        let sessions = context.load(SessionPage { parent, filter: filter.clone(), page }).await?;
         Ok(session_connection(sessions, TotalCount::Sessions(SessionCount { parent, filter, at_most: None })))
     }
 
@@ -226,7 +226,7 @@ impl User {
 
 async fn load_user(context: &Context<'_>, id: Option<uuid::Uuid>) -> Result<Option<User>> {
     let Some(id) = id else { return Ok(None) };
-    Ok(context.loader().load_one(UserById(id)).await?.map(User::from))
+    Ok(context.load(UserById(id)).await?.map(User::from))
 }
 
 pub type UserConnection = Connection<String, User, TotalCount>;
@@ -366,7 +366,7 @@ pub async fn list_users(
     let asks_for = |field: &str| nodes.field(field).exists() || edges.field(field).exists();
     let with = With { role_ids: asks_for("roles") || asks_for("permissions"), hotel_ids: asks_for("hotels") };
     let list = Arc::new(UserList { filter: filter.clone(), order, page, with });
-    let users = context.loader().load_one(UserPage { parent: parent.clone(), list }).await?;
+    let users = context.load(UserPage { parent: parent.clone(), list }).await?;
     let total = TotalCount::Users(UserCount { parent, filter, at_most: None });
     let Some(users) = users else { return Ok(Connection::with_additional_fields(false, false, total)) };
     let users = Arc::unwrap_or_clone(users);

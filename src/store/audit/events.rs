@@ -118,7 +118,7 @@ pub async fn page(
     }
     query.push(") found JOIN audit_events e ON e.occurred_at = found.occurred_at AND e.id = found.id");
     push_order(&mut query, "e.occurred_at", "e.id", descending);
-    query.push(" LIMIT ").push_bind(page.rows_to_read());
+    query.push(format_args!(" LIMIT {}", page.rows_to_read()));
     let rows = query.build_query_as().fetch_all(transaction.statement()).await?;
     Ok(Page::from_read(rows, page))
 }

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Executor};
 use super::{Result, TABLES};
 
 /// The functions of the migrations, which go with the tables.
-pub(super) const FUNCTIONS: [&str; 22] = [
+pub(super) const FUNCTIONS: [&str; 24] = [
     "principal_is_system",
     "principal_is_set",
     "principal_user_id",
@@ -29,6 +29,8 @@ pub(super) const FUNCTIONS: [&str; 22] = [
     "tell_change",
     "tell_changed_row",
     "tell_changed_assignments",
+    "fill_in_user_created_at",
+    "follow_user_created_at",
 ];
 
 /// Drops tables and functions. What others built upon them (views, foreign keys) goes as well, their tables stay.

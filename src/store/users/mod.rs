@@ -1,18 +1,18 @@
-//! Users: lists and look-ups; [`sign_in`] holds what sign-in reads and writes of them, [`changes`] what administration does,
+//! Users: the type and its look-ups; [`lists`] holds their lists, [`sign_in`] what sign-in reads and writes of them, [`changes`] what administration does,
 //! [`decisions`] what access decisions look at.
 
 pub mod changes;
 pub mod decisions;
+mod lists;
 pub mod sign_in;
 pub mod transfer;
-
-use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::page::{Page, PageRequest, pages_by_parent, push_after, push_contains, reads_descending};
+pub use lists::{UsersOf, counts, pages};
+
 use super::{Result, Transaction};
 
 /// Which hotels a user or an API key reaches.
@@ -157,149 +157,6 @@ impl User {
     }
 }
 
-/// Whose users are listed. A batch lists them for many parents in one statement.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum UsersOf {
-    Everyone,
-    Role(Uuid),
-    Hotel(String),
-}
-
-/// The parents of one batch, all of one kind.
-enum Parents {
-    Everyone,
-    Roles(Vec<Uuid>),
-    Hotels(Vec<String>),
-}
-
-impl Parents {
-    fn from(parents: &[UsersOf]) -> Self {
-        let (mut roles, mut hotels) = (Vec::new(), Vec::new());
-        for parent in parents {
-            match parent {
-                UsersOf::Everyone => {}
-                UsersOf::Role(id) => roles.push(*id),
-                UsersOf::Hotel(id) => hotels.push(id.clone()),
-            }
-        }
-        match (roles.is_empty(), hotels.is_empty()) {
-            (false, _) => Self::Roles(roles),
-            (true, false) => Self::Hotels(hotels),
-            (true, true) => Self::Everyone,
-        }
-    }
-
-    /// `FROM <the parents> AS parent(key)`, to which a LATERAL subquery joins.
-    fn push_from(&self, query: &mut QueryBuilder<Postgres>) {
-        match self {
-            Self::Everyone => query.push(" FROM (VALUES (NULL::text)) AS parent(key)"),
-            Self::Roles(ids) => query.push(" FROM unnest(").push_bind(ids.clone()).push("::uuid[]) AS parent(key)"),
-            Self::Hotels(ids) => query.push(" FROM unnest(").push_bind(ids.clone()).push("::text[]) AS parent(key)"),
-        };
-    }
-
-    fn push_condition(&self, query: &mut QueryBuilder<Postgres>) {
-        match self {
-            Self::Everyone => query,
-            Self::Roles(_) => query.push(
-                " AND EXISTS (SELECT 1 FROM user_roles held WHERE held.user_id = u.id AND held.role_id = parent.key)",
-            ),
-            Self::Hotels(_) => query.push(
-                " AND (EXISTS (SELECT 1 FROM user_hotels reach WHERE reach.user_id = u.id AND reach.hotel_id = parent.key) \
-                 OR (u.hotel_scope = 'ALL' AND EXISTS (SELECT 1 FROM hotels open WHERE open.id = parent.key AND open.active)))",
-            ),
-        };
-    }
-}
-
-#[derive(FromRow)]
-struct ListedUser {
-    parent: Option<String>,
-    #[sqlx(flatten)]
-    user: User,
-}
-
-impl ListedUser {
-    fn split(self, parents: &Parents) -> Option<(UsersOf, User)> {
-        let parent = match (parents, self.parent) {
-            (Parents::Everyone, _) => UsersOf::Everyone,
-            (Parents::Roles(_), Some(key)) => UsersOf::Role(key.parse().ok()?),
-            (Parents::Hotels(_), Some(key)) => UsersOf::Hotel(key),
-            (_, None) => return None,
-        };
-        Some((parent, self.user))
-    }
-}
-
-/// A page of users for each of `parents`, which are of one kind, in one statement.
-pub async fn pages(
-    transaction: &mut Transaction,
-    parents: &[UsersOf],
-    filter: &UserFilter,
-    order: UserOrder,
-    page: &PageRequest<UserCursor>,
-    with: With,
-) -> Result<HashMap<UsersOf, Page<User>>> {
-    let kind = Parents::from(parents);
-    let descending = reads_descending(order.descending, page.backward);
-    let direction = if descending { "DESC" } else { "ASC" };
-    let column = order.field.column();
-
-    let mut query = QueryBuilder::new(format!("SELECT parent.key::text AS parent, {COLUMNS}"));
-    with.push_columns(&mut query, transaction);
-    kind.push_from(&mut query);
-    query.push(" CROSS JOIN LATERAL (SELECT u.* FROM users u WHERE true");
-    kind.push_condition(&mut query);
-    push_visible(&mut query, transaction);
-    push_filter(&mut query, transaction, filter);
-    if let Some(cursor) = &page.cursor {
-        push_after(&mut query, &format!("{column}, u.id"), descending, |query| {
-            match &cursor.key {
-                SortKey::Time(time) => query.push_bind(*time),
-                SortKey::Text(text) if order.field == UserOrderField::LastName => {
-                    query.push("lower(").push_bind(text.clone()).push(")")
-                }
-                SortKey::Text(text) => query.push_bind(text.clone()),
-            };
-            query.push(", ").push_bind(cursor.id);
-        });
-    }
-    // The limit is part of the text: a plan made for any limit would be one for a tenth of all users.
-    query.push(format_args!(" ORDER BY {column} {direction}, u.id {direction} LIMIT {}", page.rows_to_read()));
-    query.push(format_args!(") u ORDER BY {column} {direction}, u.id {direction}"));
-
-    let rows: Vec<ListedUser> = query.build_query_as().fetch_all(transaction.statement()).await?;
-    let rows = rows.into_iter().filter_map(|row| row.split(&kind)).collect();
-    Ok(pages_by_parent(parents, rows, page))
-}
-
-/// How many users each of `parents` has, at most `at_most` where that is given.
-pub async fn counts(
-    transaction: &mut Transaction,
-    parents: &[UsersOf],
-    filter: &UserFilter,
-    at_most: Option<i64>,
-) -> Result<HashMap<UsersOf, i64>> {
-    let kind = Parents::from(parents);
-    let mut query = QueryBuilder::new("SELECT parent.key::text, counted.users");
-    kind.push_from(&mut query);
-    query.push(" CROSS JOIN LATERAL (SELECT count(*) AS users FROM (SELECT 1 FROM users u WHERE true");
-    kind.push_condition(&mut query);
-    push_visible(&mut query, transaction);
-    push_filter(&mut query, transaction, filter);
-    query.push(" LIMIT ").push_bind(at_most).push(") listed) counted");
-    let rows: Vec<(Option<String>, i64)> = query.build_query_as().fetch_all(transaction.statement()).await?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|(key, users)| match (&kind, key) {
-            (Parents::Everyone, _) => Some((UsersOf::Everyone, users)),
-            (Parents::Roles(_), Some(key)) => Some((UsersOf::Role(key.parse().ok()?), users)),
-            (Parents::Hotels(_), Some(key)) => Some((UsersOf::Hotel(key), users)),
-            (_, None) => None,
-        })
-        .collect())
-}
-
 /// The visible ones among these users, with everything that can be read along.
 pub async fn by_ids(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<User>> {
     let mut query = select_one(transaction);
@@ -332,58 +189,4 @@ fn push_visible(query: &mut QueryBuilder<Postgres>, transaction: &Transaction) {
     query.push(" AND (u.id = ").push_bind(scope.user_id);
     query.push(" OR EXISTS (SELECT 1 FROM user_hotels shared WHERE shared.user_id = u.id AND shared.hotel_id = ANY(");
     query.push_bind(scope.hotels_of_people()).push(")))");
-}
-
-fn push_filter(query: &mut QueryBuilder<Postgres>, transaction: &Transaction, filter: &UserFilter) {
-    if let Some(search) = &filter.search {
-        query.push(" AND u.search_text");
-        push_contains(query, search);
-    }
-    if let Some(active) = filter.active {
-        query.push(" AND u.active = ").push_bind(active);
-    }
-    if let Some((locked, now)) = filter.locked {
-        query.push(" AND (u.locked_until IS NOT NULL AND u.locked_until > ").push_bind(now);
-        query.push(") = ").push_bind(locked);
-    }
-    if let Some(verified) = filter.email_verified {
-        query.push(" AND u.email_verified = ").push_bind(verified);
-    }
-    if let Some(scope) = filter.hotel_scope {
-        query.push(" AND u.hotel_scope = ").push_bind(scope);
-    }
-    if let Some(roles) = &filter.roles {
-        query.push(" AND EXISTS (SELECT 1 FROM user_roles held WHERE held.user_id = u.id AND held.role_id = ANY(");
-        query.push_bind(roles.clone()).push("))");
-    }
-    if let Some(hotels) = &filter.hotels {
-        // Who works at a hotel out of sight must not be told by who is found.
-        let scope = transaction.scope();
-        let in_sight = |id: &&String| scope.all_hotels || scope.hotels.contains(id);
-        let hotels: Vec<String> = hotels.iter().filter(in_sight).cloned().collect();
-        query
-            .push(" AND (EXISTS (SELECT 1 FROM user_hotels reach WHERE reach.user_id = u.id AND reach.hotel_id = ANY(");
-        query.push_bind(hotels.clone());
-        query.push(
-            ")) OR (u.hotel_scope = 'ALL' AND EXISTS (SELECT 1 FROM hotels open WHERE open.active AND open.id = ANY(",
-        );
-        query.push_bind(hotels.clone()).push("))))");
-    }
-    if let Some(permission) = &filter.permission {
-        query.push(
-            " AND EXISTS (SELECT 1 FROM user_roles held JOIN roles granting ON granting.id = held.role_id \
-             WHERE held.user_id = u.id AND granting.active AND ",
-        );
-        query.push_bind(permission.clone()).push(" = ANY(granting.permissions))");
-    }
-    for (comparison, time) in [
-        (" AND u.created_at >= ", filter.created_after),
-        (" AND u.created_at < ", filter.created_before),
-        (" AND u.last_login_order >= ", filter.last_login_after),
-        (" AND u.last_login_at IS NOT NULL AND u.last_login_order < ", filter.last_login_before),
-    ] {
-        if let Some(time) = time {
-            query.push(comparison).push_bind(time);
-        }
-    }
 }

@@ -93,9 +93,9 @@ pub async fn insert_new(transaction: &mut Transaction, rows: &[&UserRow], now: D
 /// Gives roles to users who were added just now and hold none: so nothing can be there already.
 pub async fn insert_roles(transaction: &mut Transaction, pairs: &Pairs, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO user_roles (user_id, role_id, created_at)
-         SELECT new.user_id, r.id, $3 FROM unnest($1::uuid[], $2::text[]) AS new(user_id, name)
-           JOIN roles r ON r.name = new.name",
+        "INSERT INTO user_roles (user_id, role_id, created_at, user_created_at)
+         SELECT new.user_id, r.id, $3, u.created_at FROM unnest($1::uuid[], $2::text[]) AS new(user_id, name)
+           JOIN roles r ON r.name = new.name JOIN users u ON u.id = new.user_id",
         &pairs.users,
         &pairs.others,
         now
@@ -108,8 +108,9 @@ pub async fn insert_roles(transaction: &mut Transaction, pairs: &Pairs, now: Dat
 /// The same with hotels.
 pub async fn insert_hotels(transaction: &mut Transaction, pairs: &Pairs, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO user_hotels (user_id, hotel_id, created_at)
-         SELECT new.user_id, new.hotel_id, $3 FROM unnest($1::uuid[], $2::text[]) AS new(user_id, hotel_id)",
+        "INSERT INTO user_hotels (user_id, hotel_id, created_at, user_created_at)
+         SELECT new.user_id, new.hotel_id, $3, u.created_at FROM unnest($1::uuid[], $2::text[]) AS new(user_id, hotel_id)
+           JOIN users u ON u.id = new.user_id",
         &pairs.users,
         &pairs.others,
         now

@@ -1,0 +1,343 @@
+//! Lists of users, each a page for many parents in one statement, and how many there are.
+//!
+//! Each comes off an index in the list's own order and stops when the page is full, so that it costs the same among a
+//! thousand users and among ten million. A list in another order than that in which users were made goes over a hotel's
+//! staff, or a role's holders, where they are few.
+
+use std::collections::HashMap;
+
+use sqlx::{FromRow, Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use super::{
+    COLUMNS, HotelScope, SortKey, User, UserCursor, UserFilter, UserOrder, UserOrderField, With, push_visible,
+};
+use crate::store::page::{Page, PageRequest, pages_by_parent, push_after, push_contains, reads_descending};
+use crate::store::{Result, Transaction};
+
+/// How many users, in the list's order, are looked at for a text before the index of texts is asked. What many have is
+/// found among the first: asking the index for it would bring all of them. What is not is rare, and quickly had from there.
+const LOOKED_THROUGH: u32 = 20_000;
+/// The shortest text that the index of texts, which is one of three letters each, finds.
+const SHORTEST_INDEXED: usize = 3;
+
+/// Whose users are listed. A batch lists them for many parents in one statement.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum UsersOf {
+    Everyone,
+    Role(Uuid),
+    Hotel(String),
+}
+
+/// The parents of one batch, all of one kind.
+enum Parents {
+    Everyone,
+    Roles(Vec<Uuid>),
+    Hotels(Vec<String>),
+}
+
+impl Parents {
+    fn from(parents: &[UsersOf]) -> Self {
+        let (mut roles, mut hotels) = (Vec::new(), Vec::new());
+        for parent in parents {
+            match parent {
+                UsersOf::Everyone => {}
+                UsersOf::Role(id) => roles.push(*id),
+                UsersOf::Hotel(id) => hotels.push(id.clone()),
+            }
+        }
+        match (roles.is_empty(), hotels.is_empty()) {
+            (false, _) => Self::Roles(roles),
+            (true, false) => Self::Hotels(hotels),
+            (true, true) => Self::Everyone,
+        }
+    }
+
+    /// `FROM <the parents> AS parent(key)`, to which a LATERAL subquery joins.
+    fn push_from(&self, query: &mut QueryBuilder<Postgres>) {
+        match self {
+            Self::Everyone => query.push(" FROM (VALUES (NULL::text)) AS parent(key)"),
+            Self::Roles(ids) => query.push(" FROM unnest(").push_bind(ids.clone()).push("::uuid[]) AS parent(key)"),
+            Self::Hotels(ids) => query.push(" FROM unnest(").push_bind(ids.clone()).push("::text[]) AS parent(key)"),
+        };
+    }
+
+    /// The ways by which users are a parent's, no user by two of them.
+    fn ways(&self) -> &'static [Way] {
+        match self {
+            Self::Everyone => &[Way::ANY],
+            Self::Roles(_) => &[Way::ROLE],
+            Self::Hotels(_) => &[Way::STAFF, Way::EVERYWHERE],
+        }
+    }
+}
+
+/// One way by which users are a parent's.
+struct Way {
+    /// `FROM` with the users as `u`, and what must hold of them.
+    from: &'static str,
+    /// The columns of the order in which they were made: those of the assignment, where there is one.
+    made: [&'static str; 2],
+}
+
+impl Way {
+    const ANY: Self = Self { from: "users u WHERE true", made: ["u.created_at", "u.id"] };
+    const ROLE: Self = Self {
+        from: "user_roles held JOIN users u ON u.id = held.user_id WHERE held.role_id = parent.key",
+        made: ["held.user_created_at", "held.user_id"],
+    };
+    const STAFF: Self = Self {
+        from: "user_hotels reach JOIN users u ON u.id = reach.user_id WHERE reach.hotel_id = parent.key",
+        made: ["reach.user_created_at", "reach.user_id"],
+    };
+    const EVERYWHERE: Self = Self {
+        from: "users u WHERE u.hotel_scope = 'ALL' \
+               AND EXISTS (SELECT 1 FROM hotels open WHERE open.id = parent.key AND open.active) \
+               AND NOT EXISTS (SELECT 1 FROM user_hotels reach WHERE reach.user_id = u.id AND reach.hotel_id = parent.key)",
+        made: ["u.created_at", "u.id"],
+    };
+}
+
+#[derive(FromRow)]
+struct ListedUser {
+    parent: Option<String>,
+    #[sqlx(flatten)]
+    user: User,
+}
+
+impl ListedUser {
+    fn split(self, parents: &Parents) -> Option<(UsersOf, User)> {
+        let parent = match (parents, self.parent) {
+            (Parents::Everyone, _) => UsersOf::Everyone,
+            (Parents::Roles(_), Some(key)) => UsersOf::Role(key.parse().ok()?),
+            (Parents::Hotels(_), Some(key)) => UsersOf::Hotel(key),
+            (_, None) => return None,
+        };
+        Some((parent, self.user))
+    }
+}
+
+/// How a page is read: in which order, from where, and how much.
+struct Reading<'a> {
+    order: UserOrder,
+    page: &'a PageRequest<UserCursor>,
+}
+
+impl Reading<'_> {
+    fn descending(&self) -> bool {
+        reads_descending(self.order.descending, self.page.backward)
+    }
+
+    /// The columns of the order, of users that are a parent's by this way.
+    fn columns(&self, way: &Way) -> [&'static str; 2] {
+        match self.order.field {
+            UserOrderField::CreatedAt => way.made,
+            other => [other.column(), "u.id"],
+        }
+    }
+
+    fn push_after(&self, query: &mut QueryBuilder<Postgres>, columns: [&str; 2]) {
+        let Some(cursor) = &self.page.cursor else { return };
+        push_after(query, &columns.join(", "), self.descending(), |query| {
+            match &cursor.key {
+                SortKey::Time(time) => query.push_bind(*time),
+                SortKey::Text(text) if self.order.field == UserOrderField::LastName => {
+                    query.push("lower(").push_bind(text.clone()).push(")")
+                }
+                SortKey::Text(text) => query.push_bind(text.clone()),
+            };
+            query.push(", ").push_bind(cursor.id);
+        });
+    }
+
+    fn push_order(&self, query: &mut QueryBuilder<Postgres>, columns: [&str; 2]) {
+        let direction = if self.descending() { "DESC" } else { "ASC" };
+        let [first, second] = columns;
+        query.push(format_args!(" ORDER BY {first} {direction}, {second} {direction}"));
+    }
+
+    /// The limit is part of the text: a plan made for any limit would be one for a tenth of all users.
+    fn push_order_and_limit(&self, query: &mut QueryBuilder<Postgres>, columns: [&str; 2]) {
+        self.push_order(query, columns);
+        query.push(format_args!(" LIMIT {}", self.page.rows_to_read()));
+    }
+}
+
+/// A page of users for each of `parents`, which are of one kind, in one statement.
+pub async fn pages(
+    transaction: &mut Transaction,
+    parents: &[UsersOf],
+    filter: &UserFilter,
+    order: UserOrder,
+    page: &PageRequest<UserCursor>,
+    with: With,
+) -> Result<HashMap<UsersOf, Page<User>>> {
+    let kind = Parents::from(parents);
+    let reading = Reading { order, page };
+    let mut query = QueryBuilder::new("");
+    let listed = [order.field.column(), "u.id"];
+    match (&kind, &filter.search) {
+        (Parents::Everyone, Some(text)) if is_indexed(text) && transaction.scope().all_users() => {
+            push_search(&mut query, transaction, &reading, filter, with);
+        }
+        (Parents::Everyone, _) => {
+            query.push(format_args!("SELECT NULL::text AS parent, {COLUMNS}"));
+            with.push_columns(&mut query, transaction);
+            query.push(" FROM users u WHERE true");
+            push_visible(&mut query, transaction);
+            push_filter(&mut query, transaction, filter);
+            reading.push_after(&mut query, listed);
+            reading.push_order_and_limit(&mut query, listed);
+        }
+        _ => {
+            query.push(format_args!("SELECT parent.key::text AS parent, {COLUMNS}"));
+            with.push_columns(&mut query, transaction);
+            kind.push_from(&mut query);
+            query.push(" CROSS JOIN LATERAL (SELECT * FROM (");
+            for (n, way) in kind.ways().iter().enumerate() {
+                let columns = reading.columns(way);
+                query.push(if n == 0 { "(SELECT u.* FROM " } else { " UNION ALL (SELECT u.* FROM " }).push(way.from);
+                push_visible(&mut query, transaction);
+                push_filter(&mut query, transaction, filter);
+                reading.push_after(&mut query, columns);
+                reading.push_order_and_limit(&mut query, columns);
+                query.push(")");
+            }
+            query.push(") u");
+            reading.push_order_and_limit(&mut query, listed);
+            query.push(") u");
+            reading.push_order(&mut query, listed);
+        }
+    }
+    let rows: Vec<ListedUser> = query.build_query_as().fetch_all(transaction.statement()).await?;
+    let rows = rows.into_iter().filter_map(|row| row.split(&kind)).collect();
+    Ok(pages_by_parent(parents, rows, page))
+}
+
+/// A page of everyone with a text in their names or address: by the list's own order first, and by the index of texts where
+/// that has not filled the page.
+fn push_search(
+    query: &mut QueryBuilder<Postgres>,
+    transaction: &Transaction,
+    reading: &Reading<'_>,
+    filter: &UserFilter,
+    with: With,
+) {
+    let listed = [reading.order.field.column(), "u.id"];
+    query.push("WITH near AS MATERIALIZED (SELECT u.* FROM (SELECT u.* FROM users u WHERE true");
+    reading.push_after(query, listed);
+    reading.push_order(query, listed);
+    query.push(format_args!(" LIMIT {LOOKED_THROUGH}) u WHERE true"));
+    push_filter(query, transaction, filter);
+    query.push(format_args!(" LIMIT {})", reading.page.rows_to_read()));
+    query.push(format_args!(" SELECT NULL::text AS parent, {COLUMNS}"));
+    with.push_columns(query, transaction);
+    let enough = format!("(SELECT count(*) = {} FROM near)", reading.page.rows_to_read());
+    query.push(format_args!(" FROM (SELECT * FROM near WHERE {enough} UNION ALL (SELECT * FROM ("));
+    // Kept apart, or the order would tempt PostgreSQL to go over everyone in it.
+    query.push(format_args!("SELECT u.* FROM users u WHERE NOT {enough}"));
+    push_filter(query, transaction, filter);
+    reading.push_after(query, listed);
+    query.push(" OFFSET 0) u");
+    reading.push_order_and_limit(query, listed);
+    query.push(")) u");
+    reading.push_order(query, listed);
+}
+
+fn is_indexed(text: &str) -> bool {
+    // Letters and digits that follow one another; others divide words.
+    text.split(|character: char| !character.is_alphanumeric()).any(|word| word.chars().count() >= SHORTEST_INDEXED)
+}
+
+/// How many users each of `parents` has, at most `at_most` where that is given.
+pub async fn counts(
+    transaction: &mut Transaction,
+    parents: &[UsersOf],
+    filter: &UserFilter,
+    at_most: Option<i64>,
+) -> Result<HashMap<UsersOf, i64>> {
+    let kind = Parents::from(parents);
+    let mut query = QueryBuilder::new("SELECT parent.key::text, counted.users");
+    kind.push_from(&mut query);
+    query.push(" CROSS JOIN LATERAL (SELECT count(*) AS users FROM (");
+    for (n, way) in kind.ways().iter().enumerate() {
+        query.push(if n == 0 { "SELECT 1 FROM " } else { " UNION ALL SELECT 1 FROM " }).push(way.from);
+        push_visible(&mut query, transaction);
+        push_filter(&mut query, transaction, filter);
+    }
+    query.push(" LIMIT ").push_bind(at_most).push(") listed) counted");
+    let rows: Vec<(Option<String>, i64)> = query.build_query_as().fetch_all(transaction.statement()).await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(key, users)| match (&kind, key) {
+            (Parents::Everyone, _) => Some((UsersOf::Everyone, users)),
+            (Parents::Roles(_), Some(key)) => Some((UsersOf::Role(key.parse().ok()?), users)),
+            (Parents::Hotels(_), Some(key)) => Some((UsersOf::Hotel(key), users)),
+            (_, None) => None,
+        })
+        .collect())
+}
+
+fn push_filter(query: &mut QueryBuilder<Postgres>, transaction: &Transaction, filter: &UserFilter) {
+    if let Some(search) = &filter.search {
+        query.push(" AND u.search_text");
+        push_contains(query, search);
+    }
+    // In words and not as parameters: what few users are has an index of its own.
+    match filter.active {
+        Some(true) => _ = query.push(" AND u.active"),
+        Some(false) => _ = query.push(" AND NOT u.active"),
+        None => {}
+    }
+    match filter.locked {
+        Some((true, now)) => _ = query.push(" AND u.locked_until > ").push_bind(now),
+        Some((false, now)) => {
+            query.push(" AND (u.locked_until IS NULL OR u.locked_until <= ").push_bind(now).push(")");
+        }
+        None => {}
+    }
+    match filter.email_verified {
+        Some(true) => _ = query.push(" AND u.email_verified"),
+        Some(false) => _ = query.push(" AND NOT u.email_verified"),
+        None => {}
+    }
+    match filter.hotel_scope {
+        Some(HotelScope::All) => _ = query.push(" AND u.hotel_scope = 'ALL'"),
+        Some(HotelScope::Assigned) => _ = query.push(" AND u.hotel_scope = 'ASSIGNED'"),
+        None => {}
+    }
+    if let Some(roles) = &filter.roles {
+        query.push(" AND EXISTS (SELECT 1 FROM user_roles held WHERE held.user_id = u.id AND held.role_id = ANY(");
+        query.push_bind(roles.clone()).push("))");
+    }
+    if let Some(hotels) = &filter.hotels {
+        // Who works at a hotel out of sight must not be told by who is found.
+        let scope = transaction.scope();
+        let in_sight = |id: &&String| scope.all_hotels || scope.hotels.contains(id);
+        let hotels: Vec<String> = hotels.iter().filter(in_sight).cloned().collect();
+        query
+            .push(" AND (EXISTS (SELECT 1 FROM user_hotels reach WHERE reach.user_id = u.id AND reach.hotel_id = ANY(");
+        query.push_bind(hotels.clone());
+        query.push(
+            ")) OR (u.hotel_scope = 'ALL' AND EXISTS (SELECT 1 FROM hotels open WHERE open.active AND open.id = ANY(",
+        );
+        query.push_bind(hotels.clone()).push("))))");
+    }
+    if let Some(permission) = &filter.permission {
+        query.push(
+            " AND EXISTS (SELECT 1 FROM user_roles held JOIN roles granting ON granting.id = held.role_id \
+             WHERE held.user_id = u.id AND granting.active AND ",
+        );
+        query.push_bind(permission.clone()).push(" = ANY(granting.permissions))");
+    }
+    for (comparison, time) in [
+        (" AND u.created_at >= ", filter.created_after),
+        (" AND u.created_at < ", filter.created_before),
+        (" AND u.last_login_order >= ", filter.last_login_after),
+        (" AND u.last_login_at IS NOT NULL AND u.last_login_order < ", filter.last_login_before),
+    ] {
+        if let Some(time) = time {
+            query.push(comparison).push_bind(time);
+        }
+    }
+}
