@@ -111,12 +111,16 @@ CREATE TRIGGER tell_change
 CREATE TRIGGER tell_change AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON api_key_hotels
     FOR EACH STATEMENT EXECUTE FUNCTION tell_change('api_keys');
 
+-- One by one: a comparison of rows reads otherwise after a dump was restored.
 CREATE TRIGGER tell_change AFTER UPDATE ON users FOR EACH ROW
-    WHEN ((OLD.id, OLD.email, OLD.first_name, OLD.last_name, OLD.active, OLD.email_verified, OLD.password_changed_at,
-           OLD.must_change_password, OLD.mfa_enabled, OLD.hotel_scope, OLD.created_at, OLD.updated_at, OLD.created_by, OLD.updated_by)
-          IS DISTINCT FROM
-          (NEW.id, NEW.email, NEW.first_name, NEW.last_name, NEW.active, NEW.email_verified, NEW.password_changed_at,
-           NEW.must_change_password, NEW.mfa_enabled, NEW.hotel_scope, NEW.created_at, NEW.updated_at, NEW.created_by, NEW.updated_by))
+    WHEN (OLD.id IS DISTINCT FROM NEW.id OR OLD.email IS DISTINCT FROM NEW.email
+          OR OLD.first_name IS DISTINCT FROM NEW.first_name OR OLD.last_name IS DISTINCT FROM NEW.last_name
+          OR OLD.active IS DISTINCT FROM NEW.active OR OLD.email_verified IS DISTINCT FROM NEW.email_verified
+          OR OLD.password_changed_at IS DISTINCT FROM NEW.password_changed_at
+          OR OLD.must_change_password IS DISTINCT FROM NEW.must_change_password
+          OR OLD.mfa_enabled IS DISTINCT FROM NEW.mfa_enabled OR OLD.hotel_scope IS DISTINCT FROM NEW.hotel_scope
+          OR OLD.created_at IS DISTINCT FROM NEW.created_at OR OLD.updated_at IS DISTINCT FROM NEW.updated_at
+          OR OLD.created_by IS DISTINCT FROM NEW.created_by OR OLD.updated_by IS DISTINCT FROM NEW.updated_by)
     EXECUTE FUNCTION tell_changed_row('user');
 CREATE TRIGGER tell_deletion AFTER DELETE ON users FOR EACH ROW EXECUTE FUNCTION tell_changed_row('user');
 CREATE TRIGGER tell_truncation AFTER TRUNCATE ON users FOR EACH STATEMENT EXECUTE FUNCTION tell_change('everything');
@@ -125,7 +129,7 @@ CREATE TRIGGER tell_truncation AFTER TRUNCATE ON users FOR EACH STATEMENT EXECUT
 CREATE TRIGGER tell_end AFTER UPDATE ON user_sessions FOR EACH ROW
     WHEN (OLD.active AND NOT OLD.revoked AND OLD.expires_at > now()
           AND (NEW.revoked OR NOT NEW.active OR NEW.expires_at < OLD.expires_at
-               OR (NEW.id, NEW.user_id) IS DISTINCT FROM (OLD.id, OLD.user_id)))
+               OR NEW.id <> OLD.id OR NEW.user_id <> OLD.user_id))
     EXECUTE FUNCTION tell_changed_row('session');
 CREATE TRIGGER tell_deletion AFTER DELETE ON user_sessions FOR EACH ROW
     WHEN (OLD.active AND NOT OLD.revoked AND OLD.expires_at > now())

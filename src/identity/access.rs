@@ -62,8 +62,9 @@ impl Identity {
         let users = distinct(checks.iter().map(|check| check.user));
         let permissions = distinct(checks.iter().map(|check| check.permission.clone()));
         let asked = distinct(checks.iter().filter_map(|check| check.hotel.clone()));
+        let any_hotel = checks.iter().any(|check| check.hotel.is_none());
         let mut transaction = caller.read().await?;
-        let users = by_id(standings(&mut transaction, &users, &asked).await?);
+        let users = by_id(standings(&mut transaction, &users, &asked, any_hotel).await?);
         let granting = self.granting(&mut transaction, &permissions).await?;
         let active = self.active_hotels(caller, &mut transaction, &asked).await?;
         drop(transaction);
@@ -91,7 +92,7 @@ impl Identity {
         let users = distinct(asked.iter().map(|(user, _)| *user));
         let permissions = distinct(asked.iter().filter_map(|(_, permission)| permission.clone()));
         let mut transaction = caller.read().await?;
-        let users = by_id(standings(&mut transaction, &users, &[]).await?);
+        let users = by_id(standings(&mut transaction, &users, &[], true).await?);
         let granting = self.granting(&mut transaction, &permissions).await?;
         drop(transaction);
         let reach = |(id, permission): &(Uuid, Option<String>)| {

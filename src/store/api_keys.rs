@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
+use super::batch::push_is_any;
 use super::changes::Topic;
 use super::page::{Page, PageRequest, push_after, reads_descending};
 use super::users::HotelScope;
@@ -136,8 +137,8 @@ pub async fn count(transaction: &mut Transaction, at_most: Option<i64>) -> Resul
 
 /// The visible ones among these keys.
 pub async fn by_ids(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<ApiKey>> {
-    let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM api_keys k WHERE k.id = ANY("));
-    query.push_bind(ids.to_vec()).push(")");
+    let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM api_keys k WHERE k.id"));
+    push_is_any(&mut query, ids);
     push_visible(&mut query, transaction);
     Ok(query.build_query_as().fetch_all(transaction.statement()).await?)
 }

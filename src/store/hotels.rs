@@ -8,6 +8,7 @@ use serde_json::Value;
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
+use super::batch::push_is_any;
 use super::changes::Topic;
 use super::page::{Page, PageRequest, pages_by_parent, push_after, push_contains, reads_descending};
 use super::{Result, Transaction};
@@ -65,7 +66,8 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &HotelFilter) {
 fn push_visible(query: &mut QueryBuilder<Postgres>, transaction: &Transaction) {
     let scope = transaction.scope();
     if !scope.all_hotels {
-        query.push(" AND h.id = ANY(").push_bind(scope.hotels.to_vec()).push(")");
+        query.push(" AND h.id");
+        push_is_any(query, &scope.hotels);
     }
 }
 
@@ -108,16 +110,16 @@ pub async fn count(transaction: &mut Transaction, filter: &HotelFilter, at_most:
 
 /// The visible ones among these hotels.
 pub async fn by_ids(transaction: &mut Transaction, ids: &[String]) -> Result<Vec<Hotel>> {
-    let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM hotels h WHERE h.id = ANY("));
-    query.push_bind(ids.to_vec()).push(")");
+    let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM hotels h WHERE h.id"));
+    push_is_any(&mut query, ids);
     push_visible(&mut query, transaction);
     Ok(query.build_query_as().fetch_all(transaction.statement()).await?)
 }
 
 /// Which of these hotels, of those in sight, are active and which are not.
 pub async fn active_ones(transaction: &mut Transaction, ids: &[String]) -> Result<Vec<(String, bool)>> {
-    let mut query = QueryBuilder::new("SELECT h.id, h.active FROM hotels h WHERE h.id = ANY(");
-    query.push_bind(ids.to_vec()).push(")");
+    let mut query = QueryBuilder::new("SELECT h.id, h.active FROM hotels h WHERE h.id");
+    push_is_any(&mut query, ids);
     push_visible(&mut query, transaction);
     Ok(query.build_query_as().fetch_all(transaction.statement()).await?)
 }

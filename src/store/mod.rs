@@ -6,6 +6,7 @@
 pub mod access;
 pub mod api_keys;
 pub mod audit;
+mod batch;
 pub mod catalogue;
 pub mod changes;
 pub mod embedded;

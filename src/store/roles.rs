@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
+use super::batch::push_is_any;
 use super::changes::Topic;
 use super::page::{Page, PageRequest, push_after, push_contains, reads_descending};
 use super::{Result, Transaction};
@@ -123,14 +124,17 @@ struct HeldRole {
 /// The roles each of these users holds, by name; users out of sight hold none.
 pub async fn by_users(transaction: &mut Transaction, users: &[Uuid]) -> Result<HashMap<Uuid, Vec<Arc<Role>>>> {
     let mut query = QueryBuilder::new(format!(
-        "SELECT held.user_id, {COLUMNS} FROM user_roles held JOIN roles r ON r.id = held.role_id WHERE held.user_id = ANY("
+        "SELECT held.user_id, {COLUMNS} FROM user_roles held JOIN roles r ON r.id = held.role_id WHERE held.user_id"
     ));
-    query.push_bind(users.to_vec()).push(")");
+    push_is_any(&mut query, users);
     let scope = transaction.scope();
     if !scope.all_users() {
         query.push(" AND (held.user_id = ").push_bind(scope.user_id);
-        query.push(" OR EXISTS (SELECT 1 FROM user_hotels shared WHERE shared.user_id = held.user_id AND shared.hotel_id = ANY(");
-        query.push_bind(scope.hotels_of_people()).push(")))");
+        query.push(
+            " OR EXISTS (SELECT 1 FROM user_hotels shared WHERE shared.user_id = held.user_id AND shared.hotel_id",
+        );
+        push_is_any(&mut query, &scope.hotels_of_people());
+        query.push("))");
     }
     query.push(" ORDER BY r.name");
     let rows: Vec<HeldRole> = query.build_query_as().fetch_all(transaction.statement()).await?;

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
+use super::batch::{push_is_any, push_table_of};
 use super::changes::Topic;
 use super::page::{Page, PageRequest, pages_by_parent, push_after, reads_descending};
 use super::{Result, Transaction};
@@ -128,8 +129,8 @@ pub async fn counts(
 
 /// The visible ones among these sessions.
 pub async fn by_ids(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<Session>> {
-    let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM user_sessions s WHERE s.id = ANY("));
-    query.push_bind(ids.to_vec()).push(")");
+    let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM user_sessions s WHERE s.id"));
+    push_is_any(&mut query, ids);
     push_visible(&mut query, transaction);
     Ok(query.build_query_as().fetch_all(transaction.statement()).await?)
 }
@@ -145,7 +146,9 @@ fn push_parents(query: &mut QueryBuilder<Postgres>, parents: &[SessionsOf]) {
     if users.is_empty() {
         query.push(" FROM (VALUES (NULL::uuid)) AS parent(user_id)");
     } else {
-        query.push(" FROM unnest(").push_bind(users).push("::uuid[]) AS parent(user_id)");
+        query.push(" FROM ");
+        push_table_of(query, &users, "uuid");
+        query.push(" AS parent(user_id)");
     }
 }
 
@@ -191,10 +194,9 @@ fn push_visible(query: &mut QueryBuilder<Postgres>, transaction: &Transaction) {
     }
     query.push(" AND (s.user_id = ").push_bind(scope.user_id);
     if scope.view_users {
-        query.push(
-            " OR EXISTS (SELECT 1 FROM user_hotels shared WHERE shared.user_id = s.user_id AND shared.hotel_id = ANY(",
-        );
-        query.push_bind(scope.hotels_of_people()).push("))");
+        query.push(" OR EXISTS (SELECT 1 FROM user_hotels shared WHERE shared.user_id = s.user_id AND shared.hotel_id");
+        push_is_any(query, &scope.hotels_of_people());
+        query.push(")");
     }
     query.push(")");
 }

@@ -232,6 +232,10 @@ async fn the_role_that_serves_need_own_nothing_and_must_not_be_mighty() {
         let line = serve(&role);
         assert!(line.contains(fault) && line.contains("CREATE ROLE") && line.contains("allow_superuser"), "{line}");
     }
+    // One that would see every tenant without asking for it.
+    app.sql(&format!("CREATE ROLE wide_{name} LOGIN; GRANT voicehive_app, voicehive_all TO wide_{name}")).await;
+    let line = serve(&format!("wide_{name}"));
+    assert!(line.contains("rights of voicehive_all") && line.contains("REVOKE"), "{line}");
 }
 
 #[tokio::test]

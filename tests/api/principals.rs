@@ -296,6 +296,9 @@ async fn a_channel_that_was_cut_off_is_made_anew() {
         let sql = format!("ALTER DATABASE {database} ALLOW_CONNECTIONS {whether}");
         elsewhere.execute(AssertSqlSafe(sql)).await.expect("altered");
     };
+    // As many as a request may want while others are on their way back.
+    let all = (0..5).map(|_| app.identity.database().background());
+    assert!(futures_util::future::join_all(all).await.iter().all(Result::is_ok));
     let_connect(false).await;
     app.database.superuser.execute(others).await.expect("ended");
     app.database

@@ -99,6 +99,9 @@ fn hint(error: &MigrateError) -> &'static str {
              roles, or someone who may does it once: CREATE ROLE voicehive_app NOLOGIN NOINHERIT; CREATE ROLE voicehive_all NOLOGIN; \
              GRANT voicehive_all TO voicehive_app; GRANT voicehive_app TO it WITH ADMIN OPTION"
         }
+        Some("0A000" | "58P01") => {
+            "; install what ships with PostgreSQL beside the server itself (the package postgresql-contrib)"
+        }
         _ => "",
     }
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{
     COLUMNS, HotelScope, SortKey, User, UserCursor, UserFilter, UserOrder, UserOrderField, With, push_visible,
 };
+use crate::store::batch::{push_is_any, push_table_of};
 use crate::store::page::{Page, PageRequest, pages_by_parent, push_after, push_contains, reads_descending};
 use crate::store::{Result, Transaction};
 
@@ -57,8 +58,8 @@ impl Parents {
     fn push_from(&self, query: &mut QueryBuilder<Postgres>) {
         match self {
             Self::Everyone => query.push(" FROM (VALUES (NULL::text)) AS parent(key)"),
-            Self::Roles(ids) => query.push(" FROM unnest(").push_bind(ids.clone()).push("::uuid[]) AS parent(key)"),
-            Self::Hotels(ids) => query.push(" FROM unnest(").push_bind(ids.clone()).push("::text[]) AS parent(key)"),
+            Self::Roles(ids) => push_table_of(query.push(" FROM "), ids, "uuid").push(" AS parent(key)"),
+            Self::Hotels(ids) => push_table_of(query.push(" FROM "), ids, "text").push(" AS parent(key)"),
         };
     }
 
@@ -307,8 +308,8 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, transaction: &Transaction, fi
         None => {}
     }
     if let Some(roles) = &filter.roles {
-        query.push(" AND EXISTS (SELECT 1 FROM user_roles held WHERE held.user_id = u.id AND held.role_id = ANY(");
-        query.push_bind(roles.clone()).push("))");
+        query.push(" AND EXISTS (SELECT 1 FROM user_roles held WHERE held.user_id = u.id AND held.role_id");
+        push_is_any(query, roles).push(")");
     }
     if let Some(hotels) = &filter.hotels {
         // Who works at a hotel out of sight must not be told by who is found.

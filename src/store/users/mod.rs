@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 pub use lists::{UsersOf, counts, pages};
 
+use super::batch::push_is_any;
 use super::{Result, Transaction};
 
 /// Which hotels a user or an API key reaches.
@@ -73,7 +74,8 @@ impl With {
             query.push(", ARRAY(SELECT reach.hotel_id FROM user_hotels reach WHERE reach.user_id = u.id");
             let scope = transaction.scope();
             if !scope.all_hotels {
-                query.push(" AND reach.hotel_id = ANY(").push_bind(scope.hotels.to_vec()).push(")");
+                query.push(" AND reach.hotel_id");
+                push_is_any(query, &scope.hotels);
             }
             query.push(format_args!(" ORDER BY reach.hotel_id LIMIT {HOTELS_READ}) AS hotel_ids"));
         }
@@ -160,7 +162,8 @@ impl User {
 /// The visible ones among these users, with everything that can be read along.
 pub async fn by_ids(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<User>> {
     let mut query = select_one(transaction);
-    query.push(" WHERE u.id = ANY(").push_bind(ids.to_vec()).push(")");
+    query.push(" WHERE u.id");
+    push_is_any(&mut query, ids);
     push_visible(&mut query, transaction);
     Ok(query.build_query_as().fetch_all(transaction.statement()).await?)
 }
@@ -187,6 +190,7 @@ fn push_visible(query: &mut QueryBuilder<Postgres>, transaction: &Transaction) {
         return;
     }
     query.push(" AND (u.id = ").push_bind(scope.user_id);
-    query.push(" OR EXISTS (SELECT 1 FROM user_hotels shared WHERE shared.user_id = u.id AND shared.hotel_id = ANY(");
-    query.push_bind(scope.hotels_of_people()).push(")))");
+    query.push(" OR EXISTS (SELECT 1 FROM user_hotels shared WHERE shared.user_id = u.id AND shared.hotel_id");
+    push_is_any(query, &scope.hotels_of_people());
+    query.push("))");
 }
