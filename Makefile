@@ -1,6 +1,6 @@
 # `make run` serves on a database of its own; `make test` proves everything. Both install what the machine lacks.
 
-.PHONY: run test check dependencies fuzz bench schema queries
+.PHONY: run test plans check dependencies fuzz bench schema queries
 
 run:
 	@scripts/install-postgresql
@@ -15,6 +15,11 @@ test: check
 	cargo test --locked
 	@scripts/wait-for-tests-to-end
 	scripts/prepare-queries --check
+
+# How PostgreSQL goes about every list and filter among a million users, which takes minutes to make.
+plans:
+	@scripts/install-postgresql
+	cargo test --locked --test plans
 
 # What needs no database.
 check:

@@ -35,14 +35,17 @@ impl<S: Subscriber> Layer<S> for Plans {
 struct Message<'a>(&'a Plans);
 
 impl Visit for Message<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let text = format!("{value:?}");
+    fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "message"
-            && let Some(start) = text.find('{')
-            && let Ok(plan) = serde_json::from_str(text.get(start..).unwrap_or_default())
+            && let Some(start) = value.find('{')
+            && let Ok(plan) = serde_json::from_str(value.get(start..).unwrap_or_default())
         {
             self.0.0.lock().unwrap_or_else(PoisonError::into_inner).push(plan);
         }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.record_str(field, &format!("{value:?}"));
     }
 }
 
@@ -74,6 +77,8 @@ fn gone_over(plan: &Value, found: &mut Vec<String>) {
 /// Numbered from 1 on: user n has a hotel or three, a role or two; every thousandth is something that few are.
 const WORLD: &str = "
     SET session_replication_role = replica;
+    SET maintenance_work_mem = '512MB';
+    DROP INDEX idx_users_search;
     INSERT INTO hotels (id, name, pms_type) SELECT 'h-' || n, 'Hotel ' || n, 'mews' FROM generate_series(1, 500) n;
     INSERT INTO users (id, email, password_hash, first_name, last_name, email_verified, active, hotel_scope, locked_until, created_at, last_login_at)
     SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'user' || n || '@h.test', 'x',
@@ -89,16 +94,17 @@ const WORLD: &str = "
      WHERE u.password_hash = 'x' ON CONFLICT DO NOTHING;
     INSERT INTO user_sessions (id, session_id, user_id, access_token_jti, refresh_token_jti, rotated_at, ip_address, created_at,
                                accessed_at, expires_at, active, revoked)
-    SELECT i.id, i.id::text, u.id, gen_random_uuid(), gen_random_uuid(), u.created_at, '10.0.' || n % 200 || '.' || n % 250, u.created_at,
+    SELECT u.id, u.id::text, u.id, gen_random_uuid(), gen_random_uuid(), u.created_at, '10.0.' || n % 200 || '.' || n % 250, u.created_at,
            u.created_at, CASE WHEN n % 10 = 0 THEN now() + interval '1 day' ELSE u.created_at END, n % 10 = 0, n % 100 = 7
-      FROM (SELECT id, created_at, row_number() OVER () n FROM users WHERE password_hash = 'x') u, LATERAL (SELECT gen_random_uuid() id) i;
+      FROM (SELECT id, created_at, row_number() OVER () n FROM users WHERE password_hash = 'x') u;
     INSERT INTO audit_events (id, occurred_at, type, outcome, actor, subject, about, hotels, ip_address, request_id)
     SELECT gen_random_uuid(), u.created_at, (ARRAY['user_updated', 'user_authenticated', 'login_failed'])[1 + n % 3],
            CASE WHEN n % 50 = 0 THEN 'FAILURE' ELSE 'SUCCESS' END, 'user:' || u.id, 'user:' || u.id, u.id, ARRAY['h-' || 1 + n % 500],
            '10.0.' || n % 200 || '.' || n % 250, 'request-' || n
       FROM (SELECT id, created_at, row_number() OVER () n FROM users WHERE password_hash = 'x') u;
-    INSERT INTO audit_event_hotels (hotel_id, occurred_at, event_id) SELECT hotels[1], occurred_at, id FROM audit_events;
+    INSERT INTO audit_event_hotels (hotel_id, occurred_at, event_id) SELECT hotels[1], occurred_at, id FROM audit_events WHERE hotels[1] LIKE 'h-%' ON CONFLICT DO NOTHING;
     SET session_replication_role = DEFAULT;
+    CREATE INDEX idx_users_search ON users USING gin (search_text gin_trgm_ops);
     UPDATE users SET must_change_password = false;
     VACUUM ANALYZE";
 
