@@ -1,5 +1,6 @@
 //! What others may do, and where: decisions for those who ask on every call. Each takes as many statements however much is
-//! asked at once.
+//! asked at once, and all of them in one transaction: roles and hotels from memory could be of another moment than who holds
+//! them, and a decision of two moments may grant what nobody ever held.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,7 +10,6 @@ use uuid::Uuid;
 pub use super::rules::decisions::Reason;
 use super::rules::decisions::{Place, decide};
 use super::{Caller, Error, Identity, Result, rules};
-use crate::store::Transaction;
 use crate::store::hotels::{self, Holder, HotelsOf};
 use crate::store::page::{Page, PageRequest};
 use crate::store::roles::{self, Role};
@@ -65,8 +65,8 @@ impl Identity {
         let any_hotel = checks.iter().any(|check| check.hotel.is_none());
         let mut transaction = caller.read().await?;
         let users = by_id(standings(&mut transaction, &users, &asked, any_hotel).await?);
-        let granting = self.granting(&mut transaction, &permissions).await?;
-        let active = self.active_hotels(caller, &mut transaction, &asked).await?;
+        let granting = Granting::new(roles::granting(&mut transaction, &permissions).await?);
+        let active: HashMap<String, bool> = hotels::active_ones(&mut transaction, &asked).await?.into_iter().collect();
         drop(transaction);
         let decide = |check: &Check| {
             let user = users.get(&check.user);
@@ -93,7 +93,7 @@ impl Identity {
         let permissions = distinct(asked.iter().filter_map(|(_, permission)| permission.clone()));
         let mut transaction = caller.read().await?;
         let users = by_id(standings(&mut transaction, &users, &[], true).await?);
-        let granting = self.granting(&mut transaction, &permissions).await?;
+        let granting = Granting::new(roles::granting(&mut transaction, &permissions).await?);
         drop(transaction);
         let reach = |(id, permission): &(Uuid, Option<String>)| {
             let user = users.get(id)?;
@@ -123,16 +123,16 @@ impl Identity {
         self.may_check_access(caller)?;
         let asked = [hotel.to_owned()];
         let mut transaction = caller.read().await?;
-        if self.active_hotels(caller, &mut transaction, &asked).await?.values().all(|active| !active) {
+        if hotels::active_ones(&mut transaction, &asked).await?.iter().all(|(_, active)| !active) {
             return Ok(None);
         }
         // By role: what no role grants needs no look at users at all.
-        let granting = self.granting(&mut transaction, &[permission.to_owned()]).await?;
-        if granting.0.is_empty() {
+        let granting = roles::granting(&mut transaction, &[permission.to_owned()]).await?;
+        if granting.is_empty() {
             return Ok(None);
         }
         let filter = UserFilter {
-            roles: Some(granting.0.into_keys().collect()),
+            roles: Some(granting.into_iter().map(|role| role.id).collect()),
             active: Some(true),
             locked: Some((false, self.clock.now())),
             ..UserFilter::default()
@@ -143,28 +143,6 @@ impl Identity {
         let mut pages =
             users::pages(&mut transaction, std::slice::from_ref(&parent), &filter, order, page, with).await?;
         Ok(pages.remove(&parent))
-    }
-
-    async fn granting(&self, transaction: &mut Transaction, permissions: &[String]) -> Result<Granting> {
-        let roles = match self.database.catalogue() {
-            Some(catalogue) => catalogue.granting(permissions),
-            None => roles::granting(transaction, permissions).await?.into_iter().map(Arc::new).collect(),
-        };
-        Ok(Granting(roles.into_iter().map(|role| (role.id, role)).collect()))
-    }
-
-    /// Which of these hotels, of those in sight, are active and which are not.
-    async fn active_hotels(
-        &self,
-        caller: &Caller,
-        transaction: &mut Transaction,
-        ids: &[String],
-    ) -> Result<HashMap<String, bool>> {
-        let Some(catalogue) = self.database.catalogue() else {
-            return Ok(hotels::active_ones(transaction, ids).await?.into_iter().collect());
-        };
-        let seen = |id: &String| Some((id.clone(), catalogue.hotel(caller.scope(), id)?.active));
-        Ok(ids.iter().filter_map(seen).collect())
     }
 }
 
@@ -180,6 +158,10 @@ fn by_id(users: Vec<Standing>) -> HashMap<Uuid, Standing> {
 struct Granting(HashMap<Uuid, Arc<Role>>);
 
 impl Granting {
+    fn new(roles: Vec<Role>) -> Self {
+        Self(roles.into_iter().map(|role| (role.id, Arc::new(role))).collect())
+    }
+
     /// Those of this user that grant this permission, by name.
     fn of(&self, user: &Standing, permission: &str) -> Vec<Arc<Role>> {
         let held = user.roles.iter().filter_map(|id| self.0.get(id));

@@ -14,6 +14,9 @@ use crate::store::{self, api_keys, sessions};
 /// How often at most it is written down of one.
 const INTERVAL: Duration = Duration::from_mins(1);
 
+/// Which one was used, and when.
+type Use = (Uuid, DateTime<Utc>);
+
 /// Of one kind, as far as it is not written down yet.
 #[derive(Default)]
 pub(super) struct LastUses(Mutex<HashMap<Uuid, DateTime<Utc>>>);
@@ -29,11 +32,21 @@ impl LastUses {
     }
 
     /// In the order of their ids: two servers that write at once then lock the rows in one order.
-    fn take(&self) -> Vec<(Uuid, DateTime<Utc>)> {
+    fn take(&self) -> Vec<Use> {
         let mut used: Vec<_> =
             std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect();
         used.sort_unstable();
         used
+    }
+}
+
+impl LastUses {
+    /// They were not written down after all; what was noted since is newer.
+    fn put_back(&self, uses: Vec<Use>) {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, at) in uses {
+            noted.entry(id).or_insert(at);
+        }
     }
 }
 
@@ -44,12 +57,21 @@ impl Identity {
         if used_sessions.is_empty() && used_keys.is_empty() {
             return Ok(());
         }
-        let mut transaction = self.database.background().await?;
-        if !used_sessions.is_empty() {
-            sessions::touch(&mut transaction, &used_sessions).await?;
+        let written = self.try_write_last_uses(&used_sessions, &used_keys).await;
+        if written.is_err() {
+            self.used_sessions.put_back(used_sessions);
+            self.used_api_keys.put_back(used_keys);
         }
-        if !used_keys.is_empty() {
-            api_keys::touch(&mut transaction, &used_keys).await?;
+        written
+    }
+
+    async fn try_write_last_uses(&self, sessions: &[Use], keys: &[Use]) -> store::Result<()> {
+        let mut transaction = self.database.background().await?;
+        if !sessions.is_empty() {
+            sessions::touch(&mut transaction, sessions).await?;
+        }
+        if !keys.is_empty() {
+            api_keys::touch(&mut transaction, keys).await?;
         }
         transaction.commit().await
     }

@@ -28,12 +28,6 @@ impl Catalogue {
         self.roles.get(&id)
     }
 
-    /// The active roles that grant any of these permissions.
-    pub fn granting(&self, permissions: &[String]) -> Vec<Arc<Role>> {
-        let grants = |role: &Role| role.permissions.iter().any(|granted| permissions.contains(granted));
-        self.roles.values().filter(|role| role.active && grants(role)).cloned().collect()
-    }
-
     /// The hotel of this id, where it is in sight.
     pub fn hotel(&self, scope: &Scope, id: &str) -> Option<&Arc<Hotel>> {
         self.hotels.get(id).filter(|_| scope.sees_hotel(id))

@@ -1,6 +1,6 @@
 //! What has changed meanwhile, so that nothing held in memory is believed for longer than it may be.
 //!
-//! Triggers tell every change of who may do what to all servers (`migrations/0008_speed.sql`), whoever made it: another
+//! Triggers tell every change of who may do what to all servers (`migrations/0008_wider_role_and_notifications.sql`), whoever made it: another
 //! server, the command line or a person with psql. [`follow`] hears them on a connection of its own, on which it also asks
 //! for a sign of life at short intervals: as long as the answers come, nothing has changed unheard for longer than
 //! [`TRUSTED_FOR`]. When they do not come, nothing that is remembered holds any more, until they come again.
@@ -11,7 +11,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use sqlx::Executor;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -177,7 +176,7 @@ async fn listen(database: &Database, was_lost: &mut bool) -> Result<std::convert
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(READING_TIMEOUT).connect_lazy_with(options);
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.eager_reconnect(false);
-    listener.listen(CHANNEL).await?;
+    in_time(READING_TIMEOUT, listener.listen(CHANNEL)).await?;
     // What happened before is not told.
     changes.note(Topic::Everything);
     let mut ask = tokio::time::interval(ASK_EVERY);
@@ -186,11 +185,18 @@ async fn listen(database: &Database, was_lost: &mut bool) -> Result<std::convert
         tokio::select! {
             heard = listener.try_recv() => match heard? {
                 Some(notification) => hear(changes, notification.payload()),
-                None => return Err(sqlx::Error::Io(std::io::Error::other("the connection was lost")).into()),
+                None => return Err(lost("the connection was lost").into()),
             },
             _ = ask.tick() => {
                 let asked_at = Instant::now();
-                in_time(TRUSTED_FOR, listener.execute("")).await?;
+                // Not only that it lives: a pool between us may have given the listening connection to somebody else.
+                let listens = sqlx::query_scalar!(
+                    r#"SELECT EXISTS (SELECT FROM pg_listening_channels() AS channel WHERE channel = $1) AS "listens!""#,
+                    CHANNEL
+                );
+                if !in_time(TRUSTED_FOR, listens.fetch_one(&mut listener)).await? {
+                    return Err(lost("the connection does not listen any more").into());
+                }
                 // What came before the answer counts before it.
                 while let Some(notification) = listener.next_buffered() {
                     hear(changes, notification.payload());
@@ -211,6 +217,10 @@ async fn listen(database: &Database, was_lost: &mut bool) -> Result<std::convert
             database.keep_catalogue(version, read);
         }
     }
+}
+
+fn lost(why: &'static str) -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::other(why))
 }
 
 fn hear(changes: &Changes, payload: &str) {

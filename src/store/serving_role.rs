@@ -64,7 +64,7 @@ pub async fn check(database: &Database, tolerated: Tolerated) -> Result<(), Role
                                                     THEN 'SET' ELSE 'MEMBER' END) AS "admitted!",
                   app.rolsuper OR wider.rolsuper AS "app_superuser!", app.rolbypassrls OR wider.rolbypassrls AS "app_bypasses!",
                   EXISTS (SELECT FROM pg_class WHERE relowner IN (app.oid, wider.oid)) AS "app_owns!",
-                  pg_has_role(app.oid, wider.oid, 'USAGE') OR NOT me.rolsuper AND pg_has_role(me.oid, wider.oid, 'USAGE') AS "inherits!",
+                  NOT app.rolsuper AND pg_has_role(app.oid, wider.oid, 'USAGE') OR NOT me.rolsuper AND pg_has_role(me.oid, wider.oid, 'USAGE') AS "inherits!",
                   (SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = ANY($1)
                                                    AND NOT relrowsecurity) AS "open_tables!"
              FROM pg_roles me, pg_roles app, pg_roles wider

@@ -217,7 +217,7 @@ impl Transaction {
 
     /// Goes on as this principal, to write what the rules have allowed: from here on both walls are the principal's own.
     pub async fn act_as(&mut self, scope: &Scope, writes: Writes) -> Result<()> {
-        self.raw().execute(AssertSqlSafe(settings_statement(scope, Some(writes)))).await?;
+        self.raw().execute(AssertSqlSafe(settings_statement(scope, writes))).await?;
         self.scope = scope.clone();
         Ok(())
     }
@@ -285,16 +285,16 @@ impl Drop for Transaction {
 
 /// BEGIN and who asks, in one trip. Reads see one moment, however many statements they take.
 pub(super) fn begin_reading(scope: &Scope) -> String {
-    format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}", settings_statement(scope, None))
+    format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}", settings_statement(scope, Writes::Nothing))
 }
 
 fn begin_writing(scope: &Scope) -> String {
-    format!("BEGIN READ WRITE; {}", settings_statement(scope, None))
+    format!("BEGIN READ WRITE; {}", settings_statement(scope, Writes::Nothing))
 }
 
-/// Says who asks, and with `writes` what may be changed from here on. A simple query takes no parameters, so only a uuid,
-/// booleans and words of ours may stand in it: their text cannot carry SQL.
-fn settings_statement(scope: &Scope, writes: Option<Writes>) -> String {
+/// Says who asks, and what may be changed from here on. A simple query takes no parameters, so only a uuid, booleans and words of
+/// ours may stand in it: their text cannot carry SQL.
+fn settings_statement(scope: &Scope, writes: Writes) -> String {
     let principal = match (scope.system, scope.user_id, scope.api_key_id) {
         (true, ..) => "system",
         (false, Some(_), _) => "user",
@@ -306,8 +306,7 @@ fn settings_statement(scope: &Scope, writes: Option<Writes>) -> String {
     let mut statement =
         format!("SELECT set_config('role', '{role}', true), set_config('app.principal', '{principal}', true)");
     let text = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
-    // The system may do everything as it is.
-    let switch = |on: bool| if on && !scope.system { "true" } else { "" }.to_owned();
+    let switch = |on: bool| if on { "true" } else { "" }.to_owned();
     for (name, value) in [
         ("user_id", text(scope.user_id)),
         ("api_key_id", text(scope.api_key_id)),
@@ -315,12 +314,10 @@ fn settings_statement(scope: &Scope, writes: Option<Writes>) -> String {
         ("all_hotels", switch(scope.all_hotels)),
         ("view_users", switch(scope.view_users)),
         ("read_audit", switch(scope.read_audit)),
-        ("writes", writes.map(Writes::as_str).unwrap_or_default().to_owned()),
+        ("writes", writes.as_str().to_owned()),
     ] {
-        // Nothing is set when a transaction begins: what was set in one before ended with it.
-        if !value.is_empty() || writes.is_some() {
-            let _ = write!(statement, ", set_config('app.{name}', '{value}', true)");
-        }
+        // All of them: a database or a role may have been given others.
+        let _ = write!(statement, ", set_config('app.{name}', '{value}', true)");
     }
     statement
 }

@@ -95,9 +95,10 @@ fn hint(error: &MigrateError) -> &'static str {
     let (MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _)) = error else { return "" };
     match cause.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
         Some("42501") => {
-            "; the role that migrates must own the database's schema (GRANT CREATE ON SCHEMA public TO it) and may make \
-             roles, or someone who may does it once: CREATE ROLE voicehive_app NOLOGIN NOINHERIT; CREATE ROLE voicehive_all NOLOGIN; \
-             GRANT voicehive_all TO voicehive_app; GRANT voicehive_app TO it WITH ADMIN OPTION"
+            "; the role that migrates must own the database's schema (GRANT CREATE ON SCHEMA public TO it), be allowed to create \
+             extensions (GRANT CREATE ON DATABASE ... TO it, or someone who may does it once: CREATE EXTENSION pg_trgm) and may make \
+             roles, or someone who may does it once: CREATE ROLE voicehive_app NOLOGIN; ALTER ROLE voicehive_app NOINHERIT; CREATE ROLE \
+             voicehive_all NOLOGIN; GRANT voicehive_all TO voicehive_app (since PostgreSQL 16 WITH INHERIT FALSE, SET TRUE); GRANT voicehive_app TO it WITH ADMIN OPTION"
         }
         Some("0A000" | "58P01") => {
             "; install what ships with PostgreSQL beside the server itself (the package postgresql-contrib)"

@@ -230,7 +230,8 @@ fn push_search(
     reading.push_order(query, listed);
     query.push(format_args!(" LIMIT {LOOKED_THROUGH}) u WHERE true"));
     push_filter(query, transaction, filter);
-    query.push(format_args!(" LIMIT {})", reading.page.rows_to_read()));
+    reading.push_order_and_limit(query, listed);
+    query.push(")");
     query.push(format_args!(" SELECT NULL::text AS parent, {COLUMNS}"));
     with.push_columns(query, transaction);
     let enough = format!("(SELECT count(*) = {} FROM near)", reading.page.rows_to_read());

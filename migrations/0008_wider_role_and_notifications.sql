@@ -1,5 +1,4 @@
--- What makes it quick: a wall that costs nothing where everything may be seen, changes that are told instead of asked for,
--- and lists that come off an index.
+-- A wall that costs nothing where everything may be seen, and changes that are told instead of asked for.
 
 -- 1. The wider role. A policy that asks of each row what is true of all of them still costs a plan for every way in which it
 -- might not be. Whoever sees every user anyway (scope ALL with user:view, and the system itself) acts as voicehive_all, for
@@ -24,6 +23,12 @@ BEGIN
     END IF;
     IF NOT pg_has_role('voicehive_app', 'voicehive_all', 'MEMBER') THEN
         EXECUTE 'GRANT voicehive_all TO voicehive_app' || CASE WHEN new_grants THEN ' WITH INHERIT FALSE, SET TRUE' ELSE '' END;
+    END IF;
+    -- Somebody may have granted it before. With its rights passed on, every request would see every tenant.
+    IF pg_has_role('voicehive_app', 'voicehive_all', 'USAGE') AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = 'voicehive_app') THEN
+        RAISE EXCEPTION 'voicehive_app has the rights of voicehive_all without asking for them'
+            USING HINT = CASE WHEN new_grants THEN 'GRANT voicehive_all TO voicehive_app WITH INHERIT FALSE, SET TRUE'
+                              ELSE 'ALTER ROLE voicehive_app NOINHERIT' END;
     END IF;
 END
 $$;
@@ -150,66 +155,3 @@ BEGIN
     END LOOP;
 END
 $$;
-
--- 4. The users of a hotel or a role, in the order in which they were made, come off one index, however many there are. For
--- that an assignment knows when its user was made. Whoever leaves it out (the release before, a person with psql) has it
--- filled in.
-SELECT set_config('app.principal', 'system', true);
-ALTER TABLE user_hotels ADD COLUMN user_created_at timestamptz;
-ALTER TABLE user_roles ADD COLUMN user_created_at timestamptz;
-UPDATE user_hotels SET user_created_at = users.created_at FROM users WHERE users.id = user_hotels.user_id;
-UPDATE user_roles SET user_created_at = users.created_at FROM users WHERE users.id = user_roles.user_id;
-ALTER TABLE user_hotels ALTER COLUMN user_created_at SET NOT NULL;
-ALTER TABLE user_roles ALTER COLUMN user_created_at SET NOT NULL;
--- With them the tables are found by hotel and by role as before.
-CREATE INDEX idx_user_hotels_staff ON user_hotels (hotel_id, user_created_at, user_id);
-CREATE INDEX idx_user_roles_holders ON user_roles (role_id, user_created_at, user_id);
-DROP INDEX idx_user_hotels_hotel;
-DROP INDEX idx_user_roles_role;
-
--- Looks past the policies, as principal_hotels() does: a new user without hotels is not in its maker's sight yet.
-CREATE FUNCTION fill_in_user_created_at() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
-DECLARE
-    principal constant text := coalesce(current_setting('app.principal', true), '');
-BEGIN
-    PERFORM set_config('app.principal', 'system', true);
-    SELECT created_at INTO NEW.user_created_at FROM public.users WHERE id = NEW.user_id;
-    PERFORM set_config('app.principal', principal, true);
-    -- Nobody of this id: the foreign key says so, in words that are understood.
-    NEW.user_created_at := coalesce(NEW.user_created_at, '-infinity');
-    RETURN NEW;
-END
-$$;
-CREATE FUNCTION follow_user_created_at() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
-DECLARE
-    principal constant text := coalesce(current_setting('app.principal', true), '');
-BEGIN
-    PERFORM set_config('app.principal', 'system', true);
-    UPDATE public.user_hotels SET user_created_at = NEW.created_at WHERE user_id = NEW.id;
-    UPDATE public.user_roles SET user_created_at = NEW.created_at WHERE user_id = NEW.id;
-    PERFORM set_config('app.principal', principal, true);
-    RETURN NULL;
-END
-$$;
-REVOKE ALL ON FUNCTION fill_in_user_created_at(), follow_user_created_at() FROM PUBLIC;
-CREATE TRIGGER fill_in BEFORE INSERT ON user_hotels FOR EACH ROW WHEN (NEW.user_created_at IS NULL)
-    EXECUTE FUNCTION fill_in_user_created_at();
-CREATE TRIGGER fill_in BEFORE INSERT ON user_roles FOR EACH ROW WHEN (NEW.user_created_at IS NULL)
-    EXECUTE FUNCTION fill_in_user_created_at();
-CREATE TRIGGER fill_in_anew BEFORE UPDATE OF user_id ON user_hotels FOR EACH ROW EXECUTE FUNCTION fill_in_user_created_at();
-CREATE TRIGGER fill_in_anew BEFORE UPDATE OF user_id ON user_roles FOR EACH ROW EXECUTE FUNCTION fill_in_user_created_at();
-CREATE TRIGGER follow_created_at AFTER UPDATE OF created_at ON users FOR EACH ROW
-    WHEN (OLD.created_at IS DISTINCT FROM NEW.created_at) EXECUTE FUNCTION follow_user_created_at();
-
--- 5. What few users are is found without going over all of them, in the same order.
-CREATE INDEX idx_users_everywhere ON users (created_at, id) WHERE hotel_scope = 'ALL';
-CREATE INDEX idx_users_inactive ON users (created_at, id) WHERE NOT active;
-CREATE INDEX idx_users_unverified ON users (created_at, id) WHERE NOT email_verified;
-CREATE INDEX idx_users_locked ON users (locked_until) WHERE locked_until IS NOT NULL;
-CREATE INDEX idx_user_sessions_address ON user_sessions (ip_address, created_at, id) WHERE ip_address IS NOT NULL;
-CREATE INDEX idx_user_sessions_revoked ON user_sessions (created_at, id) WHERE revoked;
-
--- 6. Searching for a part of a name or an address. The extension ships with PostgreSQL, and whoever owns the database may
--- create it.
-CREATE EXTENSION IF NOT EXISTS pg_trgm;
-CREATE INDEX idx_users_search ON users USING gin (search_text gin_trgm_ops);
