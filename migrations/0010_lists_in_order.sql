@@ -1,5 +1,5 @@
--- Lists that come off an index in their own order. This is the migration that takes time, about half a minute for a million
--- users: meanwhile everything is read as before, and changes of assignments, users and sessions wait.
+-- Lists that come off an index in their own order. This is the migration that takes time where there are many users:
+-- until its last lines everything is read as before, and changes of assignments, users and sessions wait.
 SELECT set_config('app.principal', 'system', true);
 UPDATE user_hotels SET user_created_at = users.created_at FROM users WHERE users.id = user_hotels.user_id;
 UPDATE user_roles SET user_created_at = users.created_at FROM users WHERE users.id = user_roles.user_id;
