@@ -52,8 +52,8 @@ struct Options {
     /// Seconds that each workload, and each floor, runs in a round.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
-    /// Connections of the load.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
+    /// Connections of the load: as many as pgbench has.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     connections: u8,
     /// Sign-ins over which the server's memory is watched.
     #[arg(long, default_value_t = 10_000)]

@@ -1,7 +1,7 @@
 //! Relay connections: the four page arguments, opaque cursors, and totals that are counted only when asked for.
 
-use async_graphql::connection::{Connection, Edge};
-use async_graphql::{Context, Object, OutputType};
+use async_graphql::connection::{Connection, Edge, PageInfo};
+use async_graphql::{Context, Object, OutputType, SelectionField};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Datelike, Utc};
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::context::RequestContext;
 use super::errors::{GraphqlError, Result};
 use super::loaders::{HotelCount, SessionCount, UserCount};
+use super::written::{Fields, Write};
 use crate::store::api_keys::KeyCursor;
 use crate::store::audit::events::{AuditEventFilter, EventCursor};
 use crate::store::hotels::HotelFilter;
@@ -24,6 +25,7 @@ const DEFAULT_ROWS: u32 = 25;
 const MAX_ROWS: u32 = 100;
 
 /// The arguments of every list, as they came.
+#[derive(Default)]
 pub struct PageArguments {
     pub first: Option<i32>,
     pub after: Option<String>,
@@ -166,6 +168,20 @@ pub fn connection<T, N: OutputType>(
     let mut connection = Connection::with_additional_fields(page.has_previous, page.has_next, total);
     connection.edges.extend(page.rows.into_iter().map(|row| Edge::new(cursor(&row), node(row))));
     connection
+}
+
+impl Fields for PageInfo {
+    const TYPE_NAME: &'static str = "PageInfo";
+
+    fn write(field: &SelectionField<'_>) -> Option<Write<Self>> {
+        Some(match field.name() {
+            "hasNextPage" => Box::new(|it, _, json| json.value(&it.has_next_page)),
+            "hasPreviousPage" => Box::new(|it, _, json| json.value(&it.has_previous_page)),
+            "startCursor" => Box::new(|it, _, json| json.value(&it.start_cursor)),
+            "endCursor" => Box::new(|it, _, json| json.value(&it.end_cursor)),
+            _ => return None,
+        })
+    }
 }
 
 /// What a connection's total counts.

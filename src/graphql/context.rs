@@ -18,6 +18,8 @@ pub struct Request {
     caller: RwLock<Arc<Caller>>,
     now: DateTime<Utc>,
     keeper: Option<Arc<Keeper>>,
+    /// What is at hand may be written at once.
+    pub writes_at_once: bool,
 }
 
 /// Keeps a client's refresh token for it, so that it stands in no answer.
@@ -53,9 +55,9 @@ impl Keeper {
 }
 
 impl Request {
-    pub fn new(identity: Arc<Identity>, caller: Caller, keeper: Option<Arc<Keeper>>) -> Self {
+    pub fn new(identity: Arc<Identity>, caller: Caller, keeper: Option<Arc<Keeper>>, writes_at_once: bool) -> Self {
         let now = identity.clock().now();
-        Self { identity, caller: RwLock::new(Arc::new(caller)), now, keeper }
+        Self { identity, caller: RwLock::new(Arc::new(caller)), now, keeper, writes_at_once }
     }
 
     pub fn caller(&self) -> Arc<Caller> {
@@ -67,6 +69,7 @@ pub type RequestLoader = DataLoader<Loaders, HashMapCache>;
 
 /// The face that resolvers see of their request.
 pub trait RequestContext {
+    fn request(&self) -> &Arc<Request>;
     fn identity(&self) -> &Identity;
     fn caller(&self) -> Arc<Caller>;
     fn loader(&self) -> &RequestLoader;
@@ -89,12 +92,16 @@ pub trait RequestContext {
 }
 
 impl RequestContext for Context<'_> {
+    fn request(&self) -> &Arc<Request> {
+        self.data_unchecked()
+    }
+
     fn identity(&self) -> &Identity {
-        &self.data_unchecked::<Arc<Request>>().identity
+        &self.request().identity
     }
 
     fn caller(&self) -> Arc<Caller> {
-        self.data_unchecked::<Arc<Request>>().caller()
+        self.request().caller()
     }
 
     fn loader(&self) -> &RequestLoader {
@@ -110,7 +117,7 @@ impl RequestContext for Context<'_> {
     }
 
     fn now(&self) -> DateTime<Utc> {
-        self.data_unchecked::<Arc<Request>>().now
+        self.request().now
     }
 
     fn forget_loaded(&self) {
@@ -118,17 +125,17 @@ impl RequestContext for Context<'_> {
     }
 
     fn kept_token(&self) -> &str {
-        let keeper = self.data_unchecked::<Arc<Request>>().keeper.as_ref();
+        let keeper = self.request().keeper.as_ref();
         keeper.and_then(|keeper| keeper.presented.as_deref()).unwrap_or_default()
     }
 
     fn keep_token(&self, next: Kept) -> bool {
-        let keeper = self.data_unchecked::<Arc<Request>>().keeper.as_ref();
+        let keeper = self.request().keeper.as_ref();
         keeper.map(|keeper| keeper.keep(next)).is_some()
     }
 
     fn go_on_as(&self, access: &SessionAccess) {
-        let request = self.data_unchecked::<Arc<Request>>();
+        let request = self.request();
         let next = request.identity.caller_after_sign_in(&request.caller(), access.clone());
         *request.caller.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
     }

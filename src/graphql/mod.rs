@@ -29,12 +29,14 @@ mod sign_in;
 mod tests;
 mod user;
 mod viewer;
+mod written;
 
 use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions, ValidationMode};
 
 pub use context::{Keeper, Kept};
 pub use errors::{code, error_response, failed, refused};
 pub use execute::execute;
+pub use written::spliced;
 
 /// Every list takes `first`/`after` or `last`/`before`, at most 100 rows a page, 25 where neither is given.
 /// What the caller may not see is absent from lists and null on look-ups: a row's existence is never told.

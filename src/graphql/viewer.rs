@@ -8,6 +8,7 @@ use super::errors::Result;
 use super::loaders::{ApiKeyById, SessionById};
 use super::session::Session;
 use super::user::User;
+use super::written::Written;
 use crate::identity::Principal;
 
 /// Who does something: a signed-in user, or a back-end service.
@@ -32,8 +33,8 @@ impl ViewerQueries {
     }
 
     /// The signed-in user; null for an API key or without a token.
-    async fn me(&self, context: &Context<'_>) -> Result<Option<User>> {
-        me(context).await
+    async fn me(&self, context: &Context<'_>) -> Result<Option<Written<User>>> {
+        Ok(me(context).await?.map(|user| Written::alone(context, user)))
     }
 
     /// The session that makes this request; null for an API key or without a token.

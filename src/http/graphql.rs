@@ -21,7 +21,7 @@ use super::request::{About, BodyError, Left, Statements, authenticate, read_body
 use super::{App, cookie, explorer};
 use crate::graphql::documents::Asked;
 use crate::graphql::guard::Refused;
-use crate::graphql::{Keeper, Kept, code, error_response, execute, failed, refused};
+use crate::graphql::{Keeper, Kept, code, error_response, execute, failed, refused, spliced};
 use crate::identity::{Error, Principal};
 
 /// Bytes of a URL's query string: longer ones are not safe on the way through other servers either.
@@ -213,7 +213,9 @@ fn respond(about: &About, media_type: &'static str, status: StatusCode, answer: 
         _ => None,
     });
     let answer = answer.extension("requestId", async_graphql::Value::String(about.request_id.clone()));
-    let mut response = if was_run(&answer) {
+    let mut response = if let Some(json) = spliced(&answer) {
+        json.into_response()
+    } else if was_run(&answer) {
         GraphQLResponse::from(answer).into_response()
     } else {
         // Where nothing was run there is no data, not even null.

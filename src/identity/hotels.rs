@@ -80,13 +80,15 @@ impl Identity {
             return Some((catalogue.active_hotels(caller.scope(), page), None));
         }
         let read = user.hotel_ids.as_ref()?;
-        let ids: Vec<String> = read.iter().filter(|id| caller.scope().sees_hotel(id)).cloned().collect();
+        let scope = caller.scope();
+        let in_sight = || read.iter().filter(|id| scope.sees_hotel(id));
+        let count = in_sight().count();
         if read.len() < HOTELS_READ {
-            return Some((catalogue.page_of(&ids, page)?, Some(ids.len())));
+            return Some((catalogue.page_of(in_sight(), page)?, Some(count)));
         }
         // There may be more: that does for a page from the beginning, with the one that tells of the next.
-        let is_enough = page.cursor.is_none() && !page.backward && ids.len() > page.limit as usize;
-        if is_enough { Some((catalogue.page_of(&ids, page)?, None)) } else { None }
+        let is_enough = page.cursor.is_none() && !page.backward && count > page.limit as usize;
+        if is_enough { Some((catalogue.page_of(in_sight(), page)?, None)) } else { None }
     }
 
     /// A page of the hotels each of these reaches, who are of one kind.

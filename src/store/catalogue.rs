@@ -36,7 +36,7 @@ impl Catalogue {
     /// A page of the active hotels in sight, by id.
     pub fn active_hotels(&self, scope: &Scope, page: &PageRequest<String>) -> Page<Arc<Hotel>> {
         let in_sight = |hotel: &&Arc<Hotel>| hotel.active && scope.sees_hotel(&hotel.id);
-        page.of_sorted(self.hotels.values().filter(in_sight), |hotel| &hotel.id)
+        page.of_sorted(self.hotels.values().filter(in_sight), |hotel| &hotel.id).map(Arc::clone)
     }
 
     /// How many active hotels are in sight, at most `at_most`.
@@ -47,9 +47,13 @@ impl Catalogue {
     }
 
     /// A page of these hotels, which are in sight and sorted; None where one of them is not known here.
-    pub fn page_of(&self, ids: &[String], page: &PageRequest<String>) -> Option<Page<Arc<Hotel>>> {
-        let page = page.of_sorted(ids.iter(), |id| id);
-        let rows = page.rows.iter().map(|id| self.hotels.get(id).cloned()).collect::<Option<Vec<_>>>()?;
+    pub fn page_of<'a>(
+        &self,
+        ids: impl DoubleEndedIterator<Item = &'a String>,
+        page: &PageRequest<String>,
+    ) -> Option<Page<Arc<Hotel>>> {
+        let page = page.of_sorted(ids, |id| id);
+        let rows = page.rows.iter().map(|id| self.hotels.get(*id).cloned()).collect::<Option<Vec<_>>>()?;
         Some(Page { rows, has_next: page.has_next, has_previous: page.has_previous })
     }
 }

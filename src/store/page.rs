@@ -22,17 +22,13 @@ impl<C> PageRequest<C> {
 
 impl<C: Ord + Clone> PageRequest<C> {
     /// The page of a list that is in memory, in ascending order of `key`.
-    pub(super) fn of_sorted<'a, T: Clone + 'a>(
-        &self,
-        rows: impl DoubleEndedIterator<Item = &'a T>,
-        key: impl Fn(&T) -> &C,
-    ) -> Page<T> {
+    pub(super) fn of_sorted<T>(&self, rows: impl DoubleEndedIterator<Item = T>, key: impl Fn(&T) -> &C) -> Page<T> {
         let enough = self.limit as usize + 1;
         let read: Vec<T> = match (&self.cursor, self.backward) {
-            (None, false) => rows.take(enough).cloned().collect(),
-            (None, true) => rows.rev().take(enough).cloned().collect(),
-            (Some(cursor), false) => rows.filter(|row| key(row) > cursor).take(enough).cloned().collect(),
-            (Some(cursor), true) => rows.rev().filter(|row| key(row) < cursor).take(enough).cloned().collect(),
+            (None, false) => rows.take(enough).collect(),
+            (None, true) => rows.rev().take(enough).collect(),
+            (Some(cursor), false) => rows.filter(|row| key(row) > cursor).take(enough).collect(),
+            (Some(cursor), true) => rows.rev().filter(|row| key(row) < cursor).take(enough).collect(),
         };
         Page::from_read(read, self)
     }
@@ -152,7 +148,7 @@ mod tests {
             (2, false, Some(7), &[], false, true),
         ];
         for (limit, backward, cursor, rows, has_next, has_previous) in table {
-            let page = PageRequest { limit, backward, cursor }.of_sorted(list.iter(), |number| number);
+            let page = PageRequest { limit, backward, cursor }.of_sorted(list.into_iter(), |number| number);
             assert_eq!((page.rows.as_slice(), page.has_next, page.has_previous), (rows, has_next, has_previous));
         }
     }

@@ -26,6 +26,14 @@ pub struct Role {
     pub updated_at: DateTime<Utc>,
 }
 
+impl Role {
+    pub fn sorted_permissions(&self) -> Vec<&String> {
+        let mut permissions: Vec<_> = self.permissions.iter().collect();
+        permissions.sort_unstable();
+        permissions
+    }
+}
+
 const COLUMNS: &str =
     "r.id, r.name, r.display_name, r.description, r.permissions, r.active, r.system, r.created_at, r.updated_at";
 

@@ -49,3 +49,4 @@ mod transport;
 mod user_files;
 mod users;
 mod validation;
+mod written;

@@ -76,6 +76,7 @@ async fn deep_documents_take_a_statement_a_field() {
     let app = TestApp::start().await;
     many_users(&app, 500).await;
     let admin = app.admin().await;
+    app.hears_changes().await;
     let deep = "query($rows: Int!) { hotels(first: $rows) { totalCount nodes {
         users(first: $rows, orderBy: {field: EMAIL}) { totalCount nodes {
             email permissions roles { users(first: $rows) { totalCount nodes { createdBy { id } } } }

@@ -1,9 +1,11 @@
-//! Hotels: the type, its look-ups and its lists. Changing them is in [`mutations`].
+//! Hotels: the type, its look-ups and its lists. Changing them is in [`mutations`], what of them is written at once in [`at_hand`].
 
+mod at_hand;
 pub mod mutations;
 
 use std::sync::Arc;
 
+pub use at_hand::ReachedHotels;
 use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, InputObject, Json, Object, OneofObject};
 

@@ -5,7 +5,7 @@ pub mod mutations;
 use std::sync::Arc;
 
 use async_graphql::connection::Connection;
-use async_graphql::{Context, ID, InputObject, Object, OneofObject};
+use async_graphql::{Context, ID, InputObject, Object, OneofObject, SelectionField};
 
 use crate::graphql::connection::{PageArguments, TotalCount, connection, read_text_cursor, text_cursor};
 use crate::graphql::context::RequestContext;
@@ -14,6 +14,7 @@ use crate::graphql::ids::{self, GlobalId};
 use crate::graphql::loaders::RoleById;
 use crate::graphql::scalars::DateTime;
 use crate::graphql::user::{UserConnection, UserFilter, UserOrder, list_users, search_text};
+use crate::graphql::written::{Fields, Write};
 use crate::identity::require_ready;
 use crate::store::roles;
 use crate::store::users::UsersOf;
@@ -51,9 +52,7 @@ impl Role {
 
     /// Permission strings `<resource>:<action>`, sorted, e.g. user:view.
     async fn permissions(&self) -> Vec<String> {
-        let mut permissions = self.0.permissions.clone();
-        permissions.sort_unstable();
-        permissions
+        self.0.sorted_permissions().into_iter().cloned().collect()
     }
 
     /// An inactive role grants nothing.
@@ -90,6 +89,25 @@ impl Role {
     /// When it was last changed.
     async fn updated_at(&self) -> DateTime {
         self.0.updated_at.into()
+    }
+}
+
+impl Fields for roles::Role {
+    const TYPE_NAME: &'static str = "Role";
+
+    fn write(field: &SelectionField<'_>) -> Option<Write<Self>> {
+        Some(match field.name() {
+            "id" => Box::new(|role, _, json| json.id("role", role.id)),
+            "name" => Box::new(|role, _, json| json.value(&role.name)),
+            "displayName" => Box::new(|role, _, json| json.value(&role.display_name)),
+            "description" => Box::new(|role, _, json| json.value(&role.description)),
+            "permissions" => Box::new(|role, _, json| json.value(&role.sorted_permissions())),
+            "active" => Box::new(|role, _, json| json.value(&role.active)),
+            "system" => Box::new(|role, _, json| json.value(&role.system)),
+            "createdAt" => Box::new(|role, _, json| json.time(Some(role.created_at))),
+            "updatedAt" => Box::new(|role, _, json| json.time(Some(role.updated_at))),
+            _ => return None,
+        })
     }
 }
 

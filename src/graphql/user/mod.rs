@@ -1,5 +1,6 @@
-//! Users: the type, its look-ups and its lists. Changing them is in [`mutations`].
+//! Users: the type, its look-ups and its lists. Changing them is in [`mutations`], what of them is written at once in [`at_hand`].
 
+mod at_hand;
 pub mod mutations;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::graphql::loaders::{
 use crate::graphql::role::Role;
 use crate::graphql::scalars::DateTime;
 use crate::graphql::session::{SessionConnection, SessionFilter, session_connection};
+use crate::graphql::written::{Selections, Written};
 use crate::identity::require_ready;
 use crate::store::hotels::{Holder, HotelsOf};
 use crate::store::roles;
@@ -54,10 +56,21 @@ impl User {
         Self { user, is_of_principal: true }
     }
 
+    /// The user, where what sign-ins change is as of this request.
+    fn as_read(&self) -> Option<&users::User> {
+        (!self.is_of_principal).then_some(&*self.user)
+    }
+
     /// The user as of this request, for what sign-ins change.
     async fn as_of_now(&self, context: &Context<'_>) -> Result<Arc<users::User>> {
         let read = if self.is_of_principal { context.load(UserById(self.user.id)).await? } else { None };
         Ok(read.unwrap_or_else(|| self.user.clone()))
+    }
+
+    fn name_to_display(&self) -> String {
+        let names = [&self.user.first_name, &self.user.last_name].into_iter().flatten();
+        let names: Vec<&str> = names.map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
+        if names.is_empty() { self.user.email.clone() } else { names.join(" ") }
     }
 
     async fn held_roles(&self, context: &Context<'_>) -> Result<Vec<Arc<roles::Role>>> {
@@ -95,9 +108,7 @@ impl User {
 
     /// First and last name, or the email address where both are missing.
     async fn display_name(&self) -> String {
-        let names = [&self.user.first_name, &self.user.last_name].into_iter().flatten();
-        let names: Vec<&str> = names.map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
-        if names.is_empty() { self.user.email.clone() } else { names.join(" ") }
+        self.name_to_display()
     }
 
     /// False once deactivated: such a user cannot sign in.
@@ -159,11 +170,7 @@ impl User {
     /// Union of the permissions of the user's active roles, sorted.
     async fn permissions(&self, context: &Context<'_>) -> Result<Vec<String>> {
         let roles = self.held_roles(context).await?;
-        let mut permissions: Vec<String> =
-            roles.iter().filter(|role| role.active).flat_map(|role| role.permissions.iter().cloned()).collect();
-        permissions.sort_unstable();
-        permissions.dedup();
-        Ok(permissions)
+        Ok(permissions_of(&roles).into_iter().cloned().collect())
     }
 
     /// Hotels the user may access: all active hotels under scope ALL, else those assigned. By id; of others' hotels only
@@ -224,12 +231,20 @@ impl User {
     }
 }
 
+fn permissions_of(roles: &[Arc<roles::Role>]) -> Vec<&String> {
+    let granting = roles.iter().filter(|role| role.active);
+    let mut permissions: Vec<_> = granting.flat_map(|role| &role.permissions).collect();
+    permissions.sort_unstable();
+    permissions.dedup();
+    permissions
+}
+
 async fn load_user(context: &Context<'_>, id: Option<uuid::Uuid>) -> Result<Option<User>> {
     let Some(id) = id else { return Ok(None) };
     Ok(context.load(UserById(id)).await?.map(User::from))
 }
 
-pub type UserConnection = Connection<String, User, TotalCount>;
+pub type UserConnection = Connection<String, Written<User>, TotalCount>;
 
 /// Names one user, by id or by email address.
 #[derive(OneofObject)]
@@ -362,15 +377,17 @@ pub async fn list_users(
     });
     let page = page.request(|cursor| read_user_cursor(order.field, cursor))?;
     let selection = context.look_ahead();
-    let (nodes, edges) = (selection.field("nodes"), selection.field("edges").field("node"));
-    let asks_for = |field: &str| nodes.field(field).exists() || edges.field(field).exists();
+    let shown_by = [selection.field("nodes"), selection.field("edges").field("node")];
+    let asks_for = |field: &str| shown_by.iter().any(|rows| rows.field(field).exists());
     let with = With { role_ids: asks_for("roles") || asks_for("permissions"), hotel_ids: asks_for("hotels") };
     let list = Arc::new(UserList { filter: filter.clone(), order, page, with });
     let users = context.load(UserPage { parent: parent.clone(), list }).await?;
     let total = TotalCount::Users(UserCount { parent, filter, at_most: None });
     let Some(users) = users else { return Ok(Connection::with_additional_fields(false, false, total)) };
     let users = Arc::unwrap_or_clone(users);
-    Ok(connection(users, total, |user| user_cursor(order.field, &user.cursor(order.field)), User::from))
+    let selections = Selections::of(context, &shown_by);
+    let row = |user: Arc<users::User>| Written { object: User::from(user), selections: selections.clone() };
+    Ok(connection(users, total, |user| user_cursor(order.field, &user.cursor(order.field)), row))
 }
 
 #[derive(Default)]
@@ -379,14 +396,15 @@ pub struct UserQueries;
 #[Object]
 impl UserQueries {
     /// One user; null where there is none that the caller may see.
-    async fn user(&self, context: &Context<'_>, by: UserBy) -> Result<Option<User>> {
+    async fn user(&self, context: &Context<'_>, by: UserBy) -> Result<Option<Written<User>>> {
         require_ready(&context.caller())?;
-        match by {
-            UserBy::Id(id) => load_user(context, Some(ids::user_id(&id, "by.id")?)).await,
+        let user = match by {
+            UserBy::Id(id) => load_user(context, Some(ids::user_id(&id, "by.id")?)).await?,
             UserBy::Email(email) => {
-                Ok(context.identity().user_by_email(&context.caller(), &email).await?.map(Arc::new).map(User::from))
+                context.identity().user_by_email(&context.caller(), &email).await?.map(Arc::new).map(User::from)
             }
-        }
+        };
+        Ok(user.map(|user| Written::alone(context, user)))
     }
 
     /// The users the caller may see; in the order they were made, unless asked for otherwise.

@@ -10,7 +10,7 @@ use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::{
-    COLUMNS, HotelScope, SortKey, User, UserCursor, UserFilter, UserOrder, UserOrderField, With, push_visible,
+    HotelScope, SortKey, User, UserCursor, UserFilter, UserOrder, UserOrderField, With, push_visible,
 };
 use crate::store::batch::{push_is_any, push_table_of};
 use crate::store::page::{Page, PageRequest, pages_by_parent, push_after, push_contains, reads_descending};
@@ -101,9 +101,9 @@ impl Way {
 
 #[derive(FromRow)]
 struct ListedUser {
-    parent: Option<String>,
     #[sqlx(flatten)]
     user: User,
+    parent: Option<String>,
 }
 
 impl ListedUser {
@@ -182,17 +182,18 @@ pub async fn pages(
             push_search(&mut query, transaction, &reading, filter, with);
         }
         (Parents::Everyone, _) => {
-            query.push(format_args!("SELECT NULL::text AS parent, {COLUMNS}"));
+            query.push("SELECT ");
             with.push_columns(&mut query, transaction);
-            query.push(" FROM users u WHERE true");
+            query.push(", NULL::text AS parent FROM users u WHERE true");
             push_visible(&mut query, transaction);
             push_filter(&mut query, transaction, filter);
             reading.push_after(&mut query, listed);
             reading.push_order_and_limit(&mut query, listed);
         }
         _ => {
-            query.push(format_args!("SELECT parent.key::text AS parent, {COLUMNS}"));
+            query.push("SELECT ");
             with.push_columns(&mut query, transaction);
+            query.push(", parent.key::text AS parent");
             kind.push_from(&mut query);
             query.push(" CROSS JOIN LATERAL (SELECT * FROM (");
             for (n, way) in kind.ways().iter().enumerate() {
@@ -232,8 +233,9 @@ fn push_search(
     push_filter(query, transaction, filter);
     reading.push_order_and_limit(query, listed);
     query.push(")");
-    query.push(format_args!(" SELECT NULL::text AS parent, {COLUMNS}"));
+    query.push(" SELECT ");
     with.push_columns(query, transaction);
+    query.push(", NULL::text AS parent");
     let enough = format!("(SELECT count(*) = {} FROM near)", reading.page.rows_to_read());
     query.push(format_args!(" FROM (SELECT * FROM near WHERE {enough} UNION ALL (SELECT * FROM ("));
     // Kept apart, or the order would tempt PostgreSQL to go over everyone in it.

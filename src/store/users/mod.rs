@@ -8,7 +8,8 @@ pub mod sign_in;
 pub mod transfer;
 
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, Postgres, QueryBuilder};
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, Postgres, QueryBuilder, Row};
 use uuid::Uuid;
 
 pub use lists::{UsersOf, counts, pages};
@@ -25,7 +26,7 @@ pub enum HotelScope {
 }
 
 /// A user as everyone who may see them sees them. The password hash is not part of it.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug)]
 pub struct User {
     pub id: Uuid,
     pub email: String,
@@ -45,10 +46,8 @@ pub struct User {
     pub created_by: Option<Uuid>,
     pub updated_by: Option<Uuid>,
     /// The roles held, in no order, where they were read as well.
-    #[sqlx(default)]
     pub role_ids: Option<Vec<Uuid>>,
     /// The assigned hotels in the reader's sight, where they were read as well: sorted, and the first [`HOTELS_READ`] at most.
-    #[sqlx(default)]
     pub hotel_ids: Option<Vec<String>>,
 }
 
@@ -65,10 +64,13 @@ pub struct With {
 impl With {
     pub const EVERYTHING: Self = Self { role_ids: true, hotel_ids: true };
 
-    /// Further columns, of the user `u`.
+    /// All columns of the user `u`.
     fn push_columns(self, query: &mut QueryBuilder<Postgres>, transaction: &Transaction) {
+        query.push(COLUMNS);
         if self.role_ids {
-            query.push(", ARRAY(SELECT held.role_id FROM user_roles held WHERE held.user_id = u.id) AS role_ids");
+            query.push(", ARRAY(SELECT held.role_id FROM user_roles held WHERE held.user_id = u.id)");
+        } else {
+            query.push(", NULL::uuid[]");
         }
         if self.hotel_ids {
             query.push(", ARRAY(SELECT reach.hotel_id FROM user_hotels reach WHERE reach.user_id = u.id");
@@ -77,7 +79,9 @@ impl With {
                 query.push(" AND reach.hotel_id");
                 push_is_any(query, &scope.hotels);
             }
-            query.push(format_args!(" ORDER BY reach.hotel_id LIMIT {HOTELS_READ}) AS hotel_ids"));
+            query.push(format_args!(" ORDER BY reach.hotel_id LIMIT {HOTELS_READ})"));
+        } else {
+            query.push(", NULL::text[]");
         }
     }
 }
@@ -85,6 +89,33 @@ impl With {
 const COLUMNS: &str = "u.id, u.email, u.first_name, u.last_name, u.active, u.email_verified, u.failed_login_attempts, \
     u.locked_until, u.last_login_at, u.password_changed_at, u.must_change_password, u.mfa_enabled, u.hotel_scope, \
     u.created_at, u.updated_at, u.created_by, u.updated_by";
+
+/// By place and not by name, which would be looked up in each row: [`COLUMNS`] and those of [`With`] come first.
+impl FromRow<'_, PgRow> for User {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.try_get(0)?,
+            email: row.try_get(1)?,
+            first_name: row.try_get(2)?,
+            last_name: row.try_get(3)?,
+            active: row.try_get(4)?,
+            email_verified: row.try_get(5)?,
+            failed_login_attempts: row.try_get(6)?,
+            locked_until: row.try_get(7)?,
+            last_login_at: row.try_get(8)?,
+            password_changed_at: row.try_get(9)?,
+            must_change_password: row.try_get(10)?,
+            mfa_enabled: row.try_get(11)?,
+            hotel_scope: row.try_get(12)?,
+            created_at: row.try_get(13)?,
+            updated_at: row.try_get(14)?,
+            created_by: row.try_get(15)?,
+            updated_by: row.try_get(16)?,
+            role_ids: row.try_get(17)?,
+            hotel_ids: row.try_get(18)?,
+        })
+    }
+}
 
 /// Which users a list holds; what is None does not narrow it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -177,7 +208,7 @@ pub async fn by_email(transaction: &mut Transaction, email: &str) -> Result<Opti
 }
 
 fn select_one(transaction: &Transaction) -> QueryBuilder<Postgres> {
-    let mut query = QueryBuilder::new(format!("SELECT {COLUMNS}"));
+    let mut query = QueryBuilder::new("SELECT ");
     With::EVERYTHING.push_columns(&mut query, transaction);
     query.push(" FROM users u");
     query
