@@ -77,6 +77,42 @@ ALTER POLICY sessions_of_visible_people ON user_sessions USING (
                      WHERE user_hotels.user_id = user_sessions.user_id
                        AND user_hotels.hotel_id = ANY ((SELECT principal_hotels_of_people())::text[]))));
 
+-- The hotels of the principal stand in most policies, and PostgreSQL asks for them once for each place where they do. In a
+-- transaction that only reads, and all of it at one moment, they are looked up once and kept in a setting. That ends with the
+-- transaction, and counts only for the principal and the transaction that it names: what else may be in it is not believed.
+CREATE FUNCTION principal_of_transaction() RETURNS text LANGUAGE sql STABLE
+    RETURN now()::text || ' ' || coalesce(current_setting('app.principal', true), '')
+           || ' ' || coalesce(current_setting('app.user_id', true), '')
+           || ' ' || coalesce(current_setting('app.api_key_id', true), '');
+CREATE FUNCTION find_principal_hotels() RETURNS text[] LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog AS $$
+DECLARE
+    principal constant text := coalesce(current_setting('app.principal', true), '');
+    hotels text[];
+BEGIN
+    PERFORM set_config('app.principal', 'system', true);
+    IF principal = 'api_key' THEN
+        SELECT coalesce(array_agg(hotel_id::text), '{}') INTO hotels FROM public.api_key_hotels
+         WHERE api_key_id = NULLIF(current_setting('app.api_key_id', true), '')::uuid;
+    ELSE
+        SELECT coalesce(array_agg(hotel_id::text), '{}') INTO hotels FROM public.user_hotels
+         WHERE user_id = NULLIF(current_setting('app.user_id', true), '')::uuid;
+    END IF;
+    PERFORM set_config('app.principal', principal, true);
+    IF current_setting('transaction_isolation') = 'repeatable read' AND current_setting('transaction_read_only') = 'on' THEN
+        PERFORM set_config('app.hotels', hotels::text, true),
+                set_config('app.hotels_of', public.principal_of_transaction(), true);
+    END IF;
+    RETURN hotels;
+END
+$$;
+REVOKE ALL ON FUNCTION find_principal_hotels() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION find_principal_hotels() TO voicehive_app, voicehive_all;
+CREATE OR REPLACE FUNCTION principal_hotels() RETURNS text[] LANGUAGE sql STABLE
+    RETURN coalesce(CASE WHEN current_setting('app.hotels_of', true) = principal_of_transaction()
+                         THEN current_setting('app.hotels', true)::text[] END,
+                    find_principal_hotels());
+
 -- 3. Changes of who may do what are told to every server, whoever makes them (src/store/changes.rs reads what stands here).
 -- NOTIFY takes a lock that all transactions share while they commit, so nothing is told of what happens often: signing in,
 -- refreshing, failing to, being used.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object};
+use async_graphql::{Context, Enum, ID, InputObject, Object, SelectionField};
 
 use super::connection::{PageArguments, TotalCount, read_text_cursor};
 use super::context::RequestContext;
@@ -12,6 +12,7 @@ use super::hotel::{HotelConnection, hotel_connection};
 use super::ids;
 use super::loaders::{HotelCount, HotelPage, ReachOf};
 use super::role::Role;
+use super::written::{Fields, Selection, Selections, Write, Written};
 use crate::identity::{Check, Decision, Reach, Reason};
 
 /// May this user do this at this hotel?
@@ -68,6 +69,24 @@ impl AccessDecision {
     }
 }
 
+impl Fields for AccessDecision {
+    const TYPE_NAME: &'static str = "AccessDecision";
+
+    fn write(field: &SelectionField<'_>) -> Option<Write<Self>> {
+        Some(match field.name() {
+            "allowed" => Box::new(|it, _, json| json.value(&(it.0.reason == Reason::Granted))),
+            "reason" => Box::new(|it, _, json| json.value(&it.0.reason.as_str())),
+            "grantedBy" => {
+                let selection = Selection::of(field)?;
+                Box::new(move |it, request, json| {
+                    json.list(it.0.granted_by.iter().map(|role| &**role), &selection, request)
+                })
+            }
+            _ => return None,
+        })
+    }
+}
+
 #[derive(Default)]
 pub struct AccessQueries;
 
@@ -100,7 +119,11 @@ impl AccessQueries {
 
     /// May these users do these things at these hotels? Answers stand in the order asked; at most 1,000 a call, and none of
     /// them twice. What the caller may not see is answered as what does not exist. Needs user:view.
-    async fn check_access(&self, context: &Context<'_>, checks: Vec<AccessCheck>) -> Result<Vec<AccessDecision>> {
+    async fn check_access(
+        &self,
+        context: &Context<'_>,
+        checks: Vec<AccessCheck>,
+    ) -> Result<Vec<Written<AccessDecision>>> {
         let mut parsed = Vec::with_capacity(checks.len());
         let mut seen = HashSet::with_capacity(checks.len());
         for (place, check) in checks.into_iter().enumerate() {
@@ -119,6 +142,8 @@ impl AccessQueries {
             parsed.push(check);
         }
         let decisions = context.identity().check_access(&context.caller(), &parsed).await?;
-        Ok(decisions.into_iter().map(AccessDecision).collect())
+        let selections = Selections::of(context, &[context.look_ahead()]);
+        let written = |decision| Written { object: AccessDecision(decision), selections: selections.clone() };
+        Ok(decisions.into_iter().map(written).collect())
     }
 }

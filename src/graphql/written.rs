@@ -124,8 +124,7 @@ impl<T: Fields> Selections<T> {
         }
         let fields: Vec<_> = shown_by.iter().flat_map(Lookahead::selection_fields).collect();
         let name_of = |field: &SelectionField<'_>| field.alias().unwrap_or(field.name()).to_owned();
-        let by_name: Vec<_> =
-            fields.iter().filter_map(|field| Some((name_of(field), Selection::of(field)?))).collect();
+        let by_name: Vec<_> = fields.iter().filter_map(|field| Some((name_of(field), Selection::of(field)?))).collect();
         // Fields of one name, each within a field of another one: which of them shows a row could not be told.
         let is_ambiguous = |name: &String| fields.iter().filter(|field| name_of(field) == *name).count() > 1;
         let usable = !by_name.is_empty() && !by_name.iter().any(|(name, _)| is_ambiguous(name));

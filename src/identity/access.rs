@@ -1,6 +1,6 @@
-//! What others may do, and where: decisions for those who ask on every call. Each takes as many statements however much is
-//! asked at once, and all of them in one transaction: roles and hotels from memory could be of another moment than who holds
-//! them, and a decision of two moments may grant what nobody ever held.
+//! What others may do, and where: decisions for those who ask on every call. However much is asked at once, it is decided by
+//! what one statement has read: roles and hotels from memory could be of another moment than who holds them, and a decision of
+//! two moments may grant what nobody ever held. What a role is called may come from memory.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::{Caller, Error, Identity, Result, rules};
 use crate::store::hotels::{self, Holder, HotelsOf};
 use crate::store::page::{Page, PageRequest};
 use crate::store::roles::{self, Role};
-use crate::store::users::decisions::{Standing, standings};
+use crate::store::users::decisions::{Asked, Grounds, Standing, grounds};
 use crate::store::users::{self, HotelScope, User, UserCursor, UserFilter, UserOrder, UserOrderField, UsersOf, With};
 
 /// The most checks that one call takes.
@@ -59,23 +59,28 @@ impl Identity {
             return Ok(Vec::new());
         }
         let now = self.clock.now();
-        let users = distinct(checks.iter().map(|check| check.user));
-        let permissions = distinct(checks.iter().map(|check| check.permission.clone()));
-        let asked = distinct(checks.iter().filter_map(|check| check.hotel.clone()));
-        let any_hotel = checks.iter().any(|check| check.hotel.is_none());
+        let places = checks.iter().filter_map(|check| Some((check.user, check.hotel.clone()?)));
+        let asked = Asked {
+            users: distinct(checks.iter().map(|check| check.user)),
+            permissions: distinct(checks.iter().map(|check| check.permission.clone())),
+            hotels: distinct(checks.iter().filter_map(|check| check.hotel.clone())),
+            places: distinct(places),
+            any_hotel: checks.iter().any(|check| check.hotel.is_none()),
+        };
         let mut transaction = caller.read().await?;
-        let users = by_id(standings(&mut transaction, &users, &asked, any_hotel).await?);
-        let granting = Granting::new(roles::granting(&mut transaction, &permissions).await?);
-        let active: HashMap<String, bool> = hotels::active_ones(&mut transaction, &asked).await?.into_iter().collect();
+        let Grounds { users, granting, hotels } = grounds(&mut transaction, &asked).await?;
+        let roles = self.roles_by_their_ids(&mut transaction, granting.keys()).await?;
         drop(transaction);
         let decide = |check: &Check| {
             let user = users.get(&check.user);
-            let granted_by = user.map(|user| granting.of(user, &check.permission)).unwrap_or_default();
+            let granting = user.map(|user| granting_roles(user, &granting, &check.permission)).unwrap_or_default();
             let place = match &check.hotel {
                 None => Place::AnyHotel,
-                Some(id) => active.get(id).map_or(Place::Nowhere, |active| Place::Hotel { id, active: *active }),
+                Some(id) => hotels.get(id).map_or(Place::Nowhere, |active| Place::Hotel { id, active: *active }),
             };
-            Decision { reason: decide(user, !granted_by.is_empty(), place, now), granted_by }
+            let mut granted_by: Vec<_> = granting.iter().filter_map(|id| roles.get(id).cloned()).collect();
+            granted_by.sort_by(|one, other| one.name.cmp(&other.name));
+            Decision { reason: decide(user, !granting.is_empty(), place, now), granted_by }
         };
         Ok(checks.iter().map(decide).collect())
     }
@@ -89,15 +94,17 @@ impl Identity {
     ) -> Result<HashMap<(Uuid, Option<String>), Reach>> {
         self.may_check_access(caller)?;
         let now = self.clock.now();
-        let users = distinct(asked.iter().map(|(user, _)| *user));
-        let permissions = distinct(asked.iter().filter_map(|(_, permission)| permission.clone()));
-        let mut transaction = caller.read().await?;
-        let users = by_id(standings(&mut transaction, &users, &[], true).await?);
-        let granting = Granting::new(roles::granting(&mut transaction, &permissions).await?);
-        drop(transaction);
+        let wanted = Asked {
+            users: distinct(asked.iter().map(|(user, _)| *user)),
+            permissions: distinct(asked.iter().filter_map(|(_, permission)| permission.clone())),
+            any_hotel: true,
+            ..Asked::default()
+        };
+        let Grounds { users, granting, .. } = grounds(&mut *caller.read().await?, &wanted).await?;
         let reach = |(id, permission): &(Uuid, Option<String>)| {
             let user = users.get(id)?;
-            let granted = permission.as_ref().is_none_or(|permission| !granting.of(user, permission).is_empty());
+            let is_granted = |permission: &String| !granting_roles(user, &granting, permission).is_empty();
+            let granted = permission.as_ref().is_none_or(is_granted);
             let reach = match decide(Some(user), granted, Place::AnyHotel, now) {
                 Reason::Granted => Reach::At(HotelsOf {
                     holder: Holder::User,
@@ -150,24 +157,8 @@ fn distinct<T: std::hash::Hash + Eq + Clone>(items: impl Iterator<Item = T>) -> 
     items.collect::<HashSet<T>>().into_iter().collect()
 }
 
-fn by_id(users: Vec<Standing>) -> HashMap<Uuid, Standing> {
-    users.into_iter().map(|user| (user.id, user)).collect()
-}
-
-/// Active roles that grant what was asked for.
-struct Granting(HashMap<Uuid, Arc<Role>>);
-
-impl Granting {
-    fn new(roles: Vec<Role>) -> Self {
-        Self(roles.into_iter().map(|role| (role.id, Arc::new(role))).collect())
-    }
-
-    /// Those of this user that grant this permission, by name.
-    fn of(&self, user: &Standing, permission: &str) -> Vec<Arc<Role>> {
-        let held = user.roles.iter().filter_map(|id| self.0.get(id));
-        let mut granting: Vec<_> =
-            held.filter(|role| role.permissions.iter().any(|held| held == permission)).cloned().collect();
-        granting.sort_by(|one, other| one.name.cmp(&other.name));
-        granting
-    }
+/// Those of the roles held by this user that grant this permission.
+fn granting_roles(user: &Standing, granting: &HashMap<Uuid, Vec<String>>, permission: &str) -> Vec<Uuid> {
+    let grants = |id: &&Uuid| granting.get(id).is_some_and(|granted| granted.iter().any(|each| each == permission));
+    user.roles.iter().filter(grants).copied().collect()
 }

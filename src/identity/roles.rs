@@ -9,10 +9,10 @@ use super::audit::{Happening, fields_of_role};
 use super::fields::{self, Edit, Problems};
 use super::users::{as_allowed, later_than};
 use super::{Caller, Failure, Identity, Refusal, RefusalCode, Result, rules};
-use crate::store::Writes;
 use crate::store::page::{Page, PageRequest};
 use crate::store::roles::{self, Role, RoleFilter};
 use crate::store::users::User;
+use crate::store::{Transaction, Writes};
 
 const MAX_DISPLAY_NAME: usize = 100;
 const MAX_DESCRIPTION: usize = 1000;
@@ -62,6 +62,27 @@ impl Identity {
         let mut roles = ids.iter().map(|id| catalogue.role(*id).cloned()).collect::<Option<Vec<_>>>()?;
         roles.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Some(roles)
+    }
+
+    /// The roles with these ids.
+    pub(super) async fn roles_by_their_ids(
+        &self,
+        transaction: &mut Transaction,
+        ids: impl Iterator<Item = &Uuid>,
+    ) -> Result<HashMap<Uuid, Arc<Role>>> {
+        let catalogue = self.database.catalogue();
+        let (mut known, mut unknown) = (HashMap::new(), Vec::new());
+        for id in ids {
+            match catalogue.as_ref().and_then(|catalogue| catalogue.role(*id)) {
+                Some(role) => _ = known.insert(*id, role.clone()),
+                None => unknown.push(*id),
+            }
+        }
+        if !unknown.is_empty() {
+            let read = roles::by_ids(transaction, &unknown).await?;
+            known.extend(read.into_iter().map(|role| (role.id, Arc::new(role))));
+        }
+        Ok(known)
     }
 
     pub async fn role_by_name(&self, caller: &Caller, name: &str) -> Result<Option<Role>> {

@@ -63,7 +63,7 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &HotelFilter) {
 }
 
 /// The first wall: the hotels of the scope.
-fn push_visible(query: &mut QueryBuilder<Postgres>, transaction: &Transaction) {
+pub(super) fn push_visible(query: &mut QueryBuilder<Postgres>, transaction: &Transaction) {
     let scope = transaction.scope();
     if !scope.all_hotels {
         query.push(" AND h.id");

@@ -1,6 +1,7 @@
 //! Tenants are kept apart by two walls, and each holds alone.
 
 use serde_json::{Value, json};
+use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 
 use super::support::{Client, Setup, TestApp, TestDatabase, connect_as};
@@ -284,6 +285,47 @@ async fn what_a_transaction_was_told_is_forgotten_with_it() {
         let rows: i64 = sqlx::query_scalar(rows).fetch_one(&mut connection).await.expect("no error");
         assert_eq!(rows, 0, "{table}");
     }
+}
+
+/// What the policies remember of the hotels of a principal is nobody else's, and of no other moment than the transaction's.
+#[tokio::test]
+async fn remembered_hotels_are_those_of_the_principal_and_the_transaction() {
+    let app = TestApp::start().await;
+    app.hotel("h-1", "One").await;
+    app.hotel("h-2", "Two").await;
+    let one = app.user("one@h.test").role("HOTEL_ADMIN").hotel("h-1").create().await;
+    let two = app.user("two@h.test").role("HOTEL_ADMIN").hotel("h-2").create().await;
+    let mut connection = connect_as(&app.database, "voicehive_app").await;
+    let told =
+        |user| format!("SELECT set_config('app.principal', 'user', true), set_config('app.user_id', '{user}', true)");
+    let sees = async |connection: &mut PgConnection| {
+        let sql = "SELECT coalesce(string_agg(id, ' ' ORDER BY id), '') FROM hotels";
+        sqlx::query_scalar::<_, String>(sql).fetch_one(connection).await.expect("read")
+    };
+    // As somebody may have left it, by a setting of the database, say.
+    for nonsense in
+        ["SET app.hotels = '{h-1,h-2}'; SET app.hotels_of = ''", "SET app.hotels = '{h-2}'; SET app.hotels_of = 'x'"]
+    {
+        connection.execute(nonsense).await.expect("set");
+        for begin in ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "BEGIN"] {
+            connection.execute(begin).await.expect("begun");
+            connection.execute(AssertSqlSafe(told(one))).await.expect("set");
+            assert_eq!(
+                (sees(&mut connection).await, sees(&mut connection).await),
+                ("h-1".to_owned(), "h-1".to_owned())
+            );
+            connection.execute(AssertSqlSafe(told(two))).await.expect("set");
+            assert_eq!(sees(&mut connection).await, "h-2");
+            connection.execute("COMMIT").await.expect("ended");
+            assert_eq!(sees(&mut connection).await, "");
+        }
+    }
+    // Where each statement has a moment of its own, nothing is remembered.
+    connection.execute("BEGIN READ ONLY").await.expect("begun");
+    connection.execute(AssertSqlSafe(told(one))).await.expect("set");
+    assert_eq!(sees(&mut connection).await, "h-1");
+    app.sql(&format!("UPDATE user_hotels SET hotel_id = 'h-2' WHERE user_id = '{one}'")).await;
+    assert_eq!(sees(&mut connection).await, "h-2");
 }
 
 #[tokio::test]

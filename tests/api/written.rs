@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 use super::support::{Client, TestApp};
 
 const ROLE: &str = "__typename id name displayName description permissions active system createdAt updatedAt";
-const HOTEL: &str =
-    "__typename id pmsHotelId name brand country city address pmsType active createdAt updatedAt";
+const HOTEL: &str = "__typename id pmsHotelId name brand country city address pmsType active createdAt updatedAt";
 
 fn user() -> String {
     let list = format!(
@@ -38,7 +37,8 @@ fn without_extras(value: &mut Value) {
 async fn reads_alike(client: &Client, shape: &str, fields: &str) -> Value {
     let declared = if fields.contains('$') { "query($rows: Int, $cursor: String)" } else { "" };
     // ["hotel","h-2"]
-    let variables = if declared.is_empty() { json!({}) } else { json!({ "rows": 1, "cursor": "WyJob3RlbCIsImgtMiJd" }) };
+    let variables =
+        if declared.is_empty() { json!({}) } else { json!({ "rows": 1, "cursor": "WyJob3RlbCIsImgtMiJd" }) };
     let written = format!("{declared} {}", shape.replace("USER", fields));
     let resolved = format!("{declared} {}", shape.replace("USER", &format!("{fields} extra: createdBy {{ id }}")));
     let written = client.graphql(&written, variables.clone()).await;
@@ -51,7 +51,8 @@ async fn reads_alike(client: &Client, shape: &str, fields: &str) -> Value {
 #[tokio::test]
 async fn what_is_at_hand_reads_as_what_is_resolved() {
     let app = TestApp::start().await;
-    for (id, name) in [("h-1", "One \"Inn\""), ("h-2", "Zwei\\nacht"), ("h-3", "Trois\u{2028}étoiles"), ("h-4", "Four")] {
+    for (id, name) in [("h-1", "One \"Inn\""), ("h-2", "Zwei\\nacht"), ("h-3", "Trois\u{2028}étoiles"), ("h-4", "Four")]
+    {
         app.hotel(id, name).await;
     }
     app.user("plain@h.test").role("HOTEL_ADMIN").hotel("h-1").hotel("h-2").hotel("h-3").create().await;
@@ -94,6 +95,26 @@ async fn what_is_at_hand_reads_as_what_is_resolved() {
             }
         }
     }
+    let checks = json!({ "checks": [
+        { "user": "user:ID", "permission": "user:view", "hotel": "hotel:h-2" },
+        { "user": "user:ID", "permission": "user:view", "hotel": "hotel:h-3" },
+        { "user": "user:ID", "permission": "no:such" },
+    ] });
+    let plain = app.text("SELECT id::text FROM users WHERE email = 'plain@h.test'").await.expect("a user");
+    let checks: Value = serde_json::from_str(&checks.to_string().replace("ID", &plain)).expect("JSON");
+    let check = async |roles: &str| {
+        let query = format!(
+            "query($checks: [AccessCheck!]!) {{ checkAccess(checks: $checks) {{
+                 __typename allowed reason grantedBy {{ {roles} }} all: grantedBy {{ id }} }} }}"
+        );
+        let mut answer = admin.graphql(&query, checks.clone()).await;
+        without_extras(&mut answer.body);
+        answer.data("/checkAccess").clone()
+    };
+    let written = check(ROLE).await;
+    assert_eq!(written, check(&format!("{ROLE} extra: users(first: 1) {{ nodes {{ id }} }}")).await);
+    let allowed: Vec<_> = (0..3).map(|n| written[n]["allowed"].clone()).collect();
+    assert_eq!(allowed, [true, false, false]);
     // What does not go together is refused as ever.
     let refused = admin.query("{ users { nodes { hotels(first: 1, last: 1) { nodes { id } } } } }").await;
     assert_eq!((refused.code(), refused.argument()), ("BAD_USER_INPUT", "last"));

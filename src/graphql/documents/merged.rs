@@ -13,7 +13,9 @@ fn merges(set: &SelectionSet, document: &ExecutableDocument) -> bool {
     let mut fields = Vec::new();
     push_fields(set, document, &mut fields);
     let mut names = HashSet::new();
-    fields.iter().any(|field| !names.insert(field.response_key().node.as_str()) || merges(&field.selection_set.node, document))
+    fields
+        .iter()
+        .any(|field| !names.insert(field.response_key().node.as_str()) || merges(&field.selection_set.node, document))
 }
 
 fn push_fields<'a>(set: &'a SelectionSet, document: &'a ExecutableDocument, fields: &mut Vec<&'a Field>) {

@@ -177,7 +177,12 @@ impl Documents {
     pub fn ready(&self, known: &Known, asked: Asked) -> Result<Ready, Vec<Refused>> {
         if let Some(guarded) = known.guarded.filter(|_| asked.operation_name.is_none() && asked.variables.is_empty()) {
             let document = known.document.clone();
-            return Ok(Ready { document, variables: Variables::default(), guarded, merges_fields: known.merges_fields });
+            return Ok(Ready {
+                document,
+                variables: Variables::default(),
+                guarded,
+                merges_fields: known.merges_fields,
+            });
         }
         // The operation alone: the executing library expands the fragments of every operation that it is given.
         let mut document =

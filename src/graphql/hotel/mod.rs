@@ -5,9 +5,9 @@ pub mod mutations;
 
 use std::sync::Arc;
 
-pub use at_hand::ReachedHotels;
 use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, InputObject, Json, Object, OneofObject};
+pub use at_hand::ReachedHotels;
 
 use crate::graphql::connection::{PageArguments, TotalCount, connection, read_text_cursor, text_cursor};
 use crate::graphql::context::RequestContext;

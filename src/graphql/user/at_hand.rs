@@ -45,9 +45,9 @@ impl Fields for User {
                     json.list(roles.iter().map(|role| &**role), &selection, request)
                 })
             }
-            "permissions" => Box::new(|it, request, json| {
-                json.value(&permissions_of(&request.identity.roles_at_hand(&it.user)?))
-            }),
+            "permissions" => {
+                Box::new(|it, request, json| json.value(&permissions_of(&request.identity.roles_at_hand(&it.user)?)))
+            }
             "hotels" => {
                 let (page, selection) = (page_asked_for(field)?, Selection::of(field)?);
                 Box::new(move |it, request, json| {

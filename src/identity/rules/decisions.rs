@@ -67,7 +67,7 @@ pub(in crate::identity) fn decide(
     let reached = match place {
         Place::Nowhere => return Reason::NoSuchHotel,
         Place::Hotel { active: false, .. } => return Reason::HotelInactive,
-        Place::Hotel { id, .. } => user.hotel_scope == HotelScope::All || user.hotels.iter().any(|hotel| hotel == id),
+        Place::Hotel { id, .. } => user.hotel_scope == HotelScope::All || user.hotels.contains(id),
         Place::AnyHotel => user.hotel_scope == HotelScope::All || user.has_active_hotel,
     };
     if reached { Reason::Granted } else { Reason::HotelNotAssigned }

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Executor};
 use super::{Result, TABLES};
 
 /// The functions of the migrations, which go with the tables.
-pub(super) const FUNCTIONS: [&str; 24] = [
+pub(super) const FUNCTIONS: [&str; 26] = [
     "principal_is_system",
     "principal_is_set",
     "principal_user_id",
@@ -26,6 +26,8 @@ pub(super) const FUNCTIONS: [&str; 24] = [
     "principal_sees_api_keys",
     "principal_hotels_of_people",
     "principal_api_keys",
+    "principal_of_transaction",
+    "find_principal_hotels",
     "tell_change",
     "tell_changed_row",
     "tell_changed_assignments",

@@ -9,12 +9,10 @@ use std::collections::HashMap;
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{
-    HotelScope, SortKey, User, UserCursor, UserFilter, UserOrder, UserOrderField, With, push_visible,
-};
+use super::{HotelScope, SortKey, User, UserCursor, UserFilter, UserOrder, UserOrderField, With, push_visible};
 use crate::store::batch::{push_is_any, push_table_of};
 use crate::store::page::{Page, PageRequest, pages_by_parent, push_after, push_contains, reads_descending};
-use crate::store::{Result, Transaction};
+use crate::store::{Result, Scope, Transaction};
 
 /// How many users, in the list's order, are looked at for a text before the index of texts is asked. What many have is
 /// found among the first: asking the index for it would bring all of them. What is not is rare, and quickly had from there.
@@ -63,12 +61,22 @@ impl Parents {
         };
     }
 
-    /// The ways by which users are a parent's, no user by two of them.
-    fn ways(&self) -> &'static [Way] {
+    /// The ways by which users are a parent's, no user by two of them, as far as the reader can see any.
+    fn ways(&self, scope: &Scope) -> &'static [Way] {
         match self {
             Self::Everyone => &[Way::ANY],
             Self::Roles(_) => &[Way::ROLE],
-            Self::Hotels(_) => &[Way::STAFF, Way::EVERYWHERE],
+            Self::Hotels(ids) => {
+                let mine = scope.hotels_of_people();
+                if scope.all_hotels || !ids.iter().all(|id| mine.contains(id)) {
+                    &[Way::STAFF, Way::EVERYWHERE]
+                } else if mine.len() > 1 {
+                    &[Way::COLLEAGUES, Way::EVERYWHERE]
+                } else {
+                    // Of those who reach every hotel the reader sees the ones who are assigned to this one.
+                    &[Way::COLLEAGUES]
+                }
+            }
         }
     }
 }
@@ -79,24 +87,38 @@ struct Way {
     from: &'static str,
     /// The columns of the order in which they were made: those of the assignment, where there is one.
     made: [&'static str; 2],
+    /// It leads only to users in the reader's sight.
+    is_in_sight: bool,
 }
 
 impl Way {
-    const ANY: Self = Self { from: "users u WHERE true", made: ["u.created_at", "u.id"] };
+    const ANY: Self = Self { from: "users u WHERE true", made: ["u.created_at", "u.id"], is_in_sight: false };
     const ROLE: Self = Self {
         from: "user_roles held JOIN users u ON u.id = held.user_id WHERE held.role_id = parent.key",
         made: ["held.user_created_at", "held.user_id"],
+        is_in_sight: false,
     };
     const STAFF: Self = Self {
         from: "user_hotels reach JOIN users u ON u.id = reach.user_id WHERE reach.hotel_id = parent.key",
         made: ["reach.user_created_at", "reach.user_id"],
+        is_in_sight: false,
     };
+    /// The staff of hotels that are the reader's own.
+    const COLLEAGUES: Self = Self { is_in_sight: true, ..Self::STAFF };
     const EVERYWHERE: Self = Self {
         from: "users u WHERE u.hotel_scope = 'ALL' \
                AND EXISTS (SELECT 1 FROM hotels open WHERE open.id = parent.key AND open.active) \
                AND NOT EXISTS (SELECT 1 FROM user_hotels reach WHERE reach.user_id = u.id AND reach.hotel_id = parent.key)",
         made: ["u.created_at", "u.id"],
+        is_in_sight: false,
     };
+
+    fn push_from(&self, query: &mut QueryBuilder<Postgres>, transaction: &Transaction) {
+        query.push(self.from);
+        if !self.is_in_sight {
+            push_visible(query, transaction);
+        }
+    }
 }
 
 #[derive(FromRow)]
@@ -196,10 +218,10 @@ pub async fn pages(
             query.push(", parent.key::text AS parent");
             kind.push_from(&mut query);
             query.push(" CROSS JOIN LATERAL (SELECT * FROM (");
-            for (n, way) in kind.ways().iter().enumerate() {
+            for (n, way) in kind.ways(transaction.scope()).iter().enumerate() {
                 let columns = reading.columns(way);
-                query.push(if n == 0 { "(SELECT u.* FROM " } else { " UNION ALL (SELECT u.* FROM " }).push(way.from);
-                push_visible(&mut query, transaction);
+                query.push(if n == 0 { "(SELECT u.* FROM " } else { " UNION ALL (SELECT u.* FROM " });
+                way.push_from(&mut query, transaction);
                 push_filter(&mut query, transaction, filter);
                 reading.push_after(&mut query, columns);
                 reading.push_order_and_limit(&mut query, columns);
@@ -264,9 +286,9 @@ pub async fn counts(
     let mut query = QueryBuilder::new("SELECT parent.key::text, counted.users");
     kind.push_from(&mut query);
     query.push(" CROSS JOIN LATERAL (SELECT count(*) AS users FROM (");
-    for (n, way) in kind.ways().iter().enumerate() {
-        query.push(if n == 0 { "SELECT 1 FROM " } else { " UNION ALL SELECT 1 FROM " }).push(way.from);
-        push_visible(&mut query, transaction);
+    for (n, way) in kind.ways(transaction.scope()).iter().enumerate() {
+        query.push(if n == 0 { "SELECT 1 FROM " } else { " UNION ALL SELECT 1 FROM " });
+        way.push_from(&mut query, transaction);
         push_filter(&mut query, transaction, filter);
     }
     query.push(" LIMIT ").push_bind(at_most).push(") listed) counted");
