@@ -1,6 +1,7 @@
 //! What a request costs beside the least that PostgreSQL could take for the same rows, how sign-ins, memory and access checks
 //! fare under load, and (`--scale`) what more users do to latency: `make bench`. Exits with 1 where a goal is missed.
 
+mod bare;
 mod closed_loop;
 mod cpu;
 mod floor;
@@ -64,15 +65,27 @@ struct Options {
     /// The server's program, where it is not the one built with this.
     #[arg(long, default_value = env!("CARGO_BIN_EXE_voicehive"))]
     server: PathBuf,
+    /// Serve without measuring, on the database with this socket, as the bare server that is measured beside.
+    #[arg(long, hide = true)]
+    bare: Option<PathBuf>,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// The load takes one thread: the machine is for what is measured.
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let options = Options::parse();
+    if let Some(sockets) = &options.bare {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(bare::serve(sockets));
+        return ExitCode::SUCCESS;
+    }
+    // The load takes one thread: the machine is for what is measured.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(measure(options))
+}
+
+async fn measure(options: Options) -> ExitCode {
     let length = Duration::from_secs(options.seconds);
     let keep = options.keep.as_deref();
     let mut goals = Goals::default();

@@ -49,13 +49,13 @@ impl Goals {
 pub fn table(all: &[Measured]) {
     println!();
     println!(
-        "| workload | requests/s | p50 ms | p99 ms | CPU µs a request | of it server | PostgreSQL | floor µs | of it PostgreSQL | ratio | statements | round trips |"
+        "| workload | requests/s | p50 ms | p99 ms | CPU µs a request | of it server | PostgreSQL | floor µs | of it PostgreSQL | ratio | bare ratio | statements | round trips |"
     );
-    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     let or_none = |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
     for one in all {
         println!(
-            "| {} | {:.0} | {:.2} | {:.2} | {:.0} | {:.0} | {:.0} | {} | {} | {} | {} | {} |",
+            "| {} | {:.0} | {:.2} | {:.2} | {:.0} | {:.0} | {:.0} | {} | {} | {} | {} | {} | {} |",
             one.workload.name(),
             one.per_second(),
             one.p50(),
@@ -66,6 +66,7 @@ pub fn table(all: &[Measured]) {
             or_none(one.floor(), 0),
             or_none(one.floor_postgres(), 0),
             or_none(one.ratio(), 2),
+            or_none(one.bare_ratio(), 2),
             one.statements.map_or("-".to_owned(), |statements| statements.to_string()),
             or_none(one.trips, 2),
         );

@@ -18,6 +18,7 @@ struct Sample {
     server: f64,
     postgres: f64,
     floor: Option<Cost>,
+    bare: Option<f64>,
     hashes_per_second: Option<f64>,
 }
 
@@ -67,6 +68,10 @@ impl Measured {
         self.of_some(|sample| Some(sample.floor?.postgres))
     }
 
+    pub fn bare_ratio(&self) -> Option<f64> {
+        self.of_some(|sample| Some(sample.bare? / sample.floor?.whole))
+    }
+
     /// Of each round to the floor of that round.
     pub fn ratio(&self) -> Option<f64> {
         self.of_some(|sample| Some((sample.server + sample.postgres) / sample.floor?.whole))
@@ -84,6 +89,7 @@ impl Measured {
 
 async fn sample(stage: &Stage, workload: Workload, connections: usize, length: Duration) -> Sample {
     let floor = stage.floor.cost(workload, &stage.postgres, length).await;
+    let bare = stage.bare_cost(workload, connections, length).await;
     let hashes_per_second = (workload == Workload::SignIn).then(|| raw_hashes_per_second(length));
     let before = stage.spent();
     let outcome = stage.load(workload, connections, Until::Over(length)).await;
@@ -96,6 +102,7 @@ async fn sample(stage: &Stage, workload: Workload, connections: usize, length: D
         server: spent.server * each,
         postgres: spent.postgres * each,
         floor,
+        bare,
         hashes_per_second,
     }
 }

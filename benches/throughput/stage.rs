@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::closed_loop::{self, Outcome, Until};
 use crate::cpu::{self, Spent};
@@ -17,6 +19,8 @@ use crate::world::{Names, World};
 /// Servers end before the database that they use: fields are dropped in this order.
 pub struct Stage {
     pub server: Server,
+    /// The least that a server of the same libraries does.
+    pub bare: Server,
     pub target: Arc<Target>,
     pub floor: Floor,
     pub postgres: Postgres,
@@ -74,11 +78,27 @@ impl Stage {
         let callers = Callers::sign_in(&server, &world, &names).await;
         let floor = Floor::new(&root.join("pgbench"), &world, &names, &postgres).await;
         let target = Arc::new(Target { world, names, callers });
-        Self { server, target, floor, postgres, binary: binary.to_owned(), root }
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        command.arg("--bare").arg(&postgres.sockets).stdin(Stdio::null());
+        let bare = Server::start(command, &root.join("bare.log"));
+        postgres.end_with_us(bare.pid);
+        Self { server, bare, target, floor, postgres, binary: binary.to_owned(), root }
     }
 
     pub async fn load(&self, workload: Workload, connections: usize, until: Until) -> Outcome {
         closed_loop::run(self.server.address, &self.target, workload, connections, until).await
+    }
+
+    /// Microseconds of processor time that an answer of the bare server takes, PostgreSQL's included.
+    pub async fn bare_cost(&self, workload: Workload, connections: usize, length: Duration) -> Option<f64> {
+        if !matches!(workload, Workload::Page | Workload::User | Workload::Staff | Workload::Me) {
+            return None;
+        }
+        let before = cpu::spent(self.bare.pid, self.postgres.pid);
+        let outcome =
+            closed_loop::run(self.bare.address, &self.target, workload, connections, Until::Over(length)).await;
+        let spent = cpu::spent(self.bare.pid, self.postgres.pid) - before;
+        Some((spent.server + spent.postgres) * 1e6 / cpu::as_f64(outcome.requests))
     }
 
     pub fn spent(&self) -> Spent {
@@ -100,7 +120,7 @@ impl Stage {
             let ask = async |answers| {
                 closed_loop::run(server.address, &self.target, *workload, 1, Until::Answers(answers)).await;
                 // What is done when the answer is out is part of it.
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
             };
             ask(REQUESTS).await;
             let mut fewest = u64::MAX;

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::ValueEnum;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::random::Random;
 use crate::server::{Callers, LOGIN, data};
@@ -165,6 +166,13 @@ impl Target {
             Workload::Mix => unreachable!("it is made of others"),
         }
     }
+}
+
+/// The microseconds since 1970 and the id in a page's cursor.
+pub fn cursor_of(cursor: &str) -> (i64, Uuid) {
+    let place = URL_SAFE_NO_PAD.decode(cursor).expect("base64");
+    let (_, micros, id): (String, i64, Uuid) = serde_json::from_slice(&place).expect("a cursor");
+    (micros, id)
 }
 
 fn body(document: &str, variables: &Value) -> String {
