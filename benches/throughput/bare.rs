@@ -102,7 +102,8 @@ impl Bare {
         let (id, email, first, last): (Uuid, &str, Option<&str>, Option<&str>) =
             (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
         let name = format!("{} {}", first.unwrap_or_default(), last.unwrap_or_default());
-        let (active, roles, hotels): (bool, Vec<Uuid>, Vec<String>) = (row.try_get(4)?, row.try_get(6)?, row.try_get(7)?);
+        let (active, roles, hotels): (bool, Vec<Uuid>, Vec<String>) =
+            (row.try_get(4)?, row.try_get(6)?, row.try_get(7)?);
         // The world's names have nothing to escape.
         json.push_str(&format!(
             "{{\"id\":\"user:{id}\",\"email\":\"{email}\",\"displayName\":\"{name}\",\"active\":{active}"

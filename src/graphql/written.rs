@@ -34,6 +34,15 @@ impl Json {
         serde_json::to_writer(&mut self.0, value).ok()
     }
 
+    /// The global id of what is known by a text.
+    pub fn text_id(&mut self, kind: &str, id: &str) -> Option<()> {
+        let begin = self.0.len();
+        self.value(&id)?;
+        // Behind the quotation mark.
+        self.0.splice(begin + 1..begin + 1, kind.bytes().chain([b':']));
+        Some(())
+    }
+
     /// The global id of what is known by a uuid.
     pub fn id(&mut self, kind: &str, id: Uuid) -> Option<()> {
         self.0.push(b'"');

@@ -1,6 +1,6 @@
 //! All roles and hotels, held in memory: they are few and change rarely, so that rows carry ids and are joined here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use sqlx::postgres::PgListener;
@@ -20,7 +20,9 @@ pub(super) const TOPICS: [Topic; 2] = [Topic::Roles, Topic::Hotels];
 /// Every role and hotel, active or not. Who may see which, the reader's [`Scope`] says.
 pub struct Catalogue {
     roles: HashMap<Uuid, Arc<Role>>,
-    hotels: BTreeMap<String, Arc<Hotel>>,
+    hotels: HashMap<String, Arc<Hotel>>,
+    /// The active ones, by id.
+    active_hotels: Vec<Arc<Hotel>>,
 }
 
 impl Catalogue {
@@ -35,13 +37,13 @@ impl Catalogue {
 
     /// A page of the active hotels in sight, by id.
     pub fn active_hotels(&self, scope: &Scope, page: &PageRequest<String>) -> Page<Arc<Hotel>> {
-        let in_sight = |hotel: &&Arc<Hotel>| hotel.active && scope.sees_hotel(&hotel.id);
-        page.of_sorted(self.hotels.values().filter(in_sight), |hotel| &hotel.id).map(Arc::clone)
+        let in_sight = self.active_hotels.iter().filter(|hotel| scope.sees_hotel(&hotel.id));
+        page.of_sorted(in_sight, |hotel| &hotel.id).map(Arc::clone)
     }
 
     /// How many active hotels are in sight, at most `at_most`.
     pub fn count_active_hotels(&self, scope: &Scope, at_most: Option<i64>) -> i64 {
-        let in_sight = self.hotels.values().filter(|hotel| hotel.active && scope.sees_hotel(&hotel.id)).count();
+        let in_sight = self.active_hotels.iter().filter(|hotel| scope.sees_hotel(&hotel.id)).count();
         let count = i64::try_from(in_sight).unwrap_or(i64::MAX);
         at_most.map_or(count, |at_most| count.min(at_most))
     }
@@ -69,8 +71,9 @@ pub(super) async fn read(listener: &mut PgListener) -> sqlx::Result<Catalogue> {
     let all = format!("SELECT {} FROM hotels h", hotels::COLUMNS);
     let hotels: Vec<Hotel> = sqlx::query_as(AssertSqlSafe(all)).fetch_all(&mut *listener).await?;
     listener.execute("COMMIT").await?;
-    Ok(Catalogue {
-        roles: roles.into_iter().map(|role| (role.id, Arc::new(role))).collect(),
-        hotels: hotels.into_iter().map(|hotel| (hotel.id.clone(), Arc::new(hotel))).collect(),
-    })
+    let hotels: HashMap<String, Arc<Hotel>> =
+        hotels.into_iter().map(|hotel| (hotel.id.clone(), Arc::new(hotel))).collect();
+    let mut active_hotels: Vec<_> = hotels.values().filter(|hotel| hotel.active).cloned().collect();
+    active_hotels.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+    Ok(Catalogue { active_hotels, roles: roles.into_iter().map(|role| (role.id, Arc::new(role))).collect(), hotels })
 }

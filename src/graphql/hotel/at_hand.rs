@@ -15,7 +15,7 @@ impl Fields for Hotel {
 
     fn write(field: &SelectionField<'_>) -> Option<Write<Self>> {
         Some(match field.name() {
-            "id" => Box::new(|hotel, _, json| json.value(&format_args!("hotel:{}", hotel.id))),
+            "id" => Box::new(|hotel, _, json| json.text_id("hotel", &hotel.id)),
             "pmsHotelId" => Box::new(|hotel, _, json| json.value(&hotel.id)),
             "name" => Box::new(|hotel, _, json| json.value(&hotel.name)),
             "brand" => Box::new(|hotel, _, json| json.value(&hotel.brand)),
