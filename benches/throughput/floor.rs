@@ -10,9 +10,8 @@ use crate::postgres::Postgres;
 use crate::workloads::Workload;
 use crate::world::{HOTELS, Names, PRIME, SCATTER, World};
 
-const USER: &str = "u.id, u.email, u.first_name, u.last_name, u.active, u.email_verified, u.failed_login_attempts, \
-    u.locked_until, u.last_login_at, u.password_changed_at, u.must_change_password, u.mfa_enabled, u.hotel_scope, \
-    u.created_at, u.updated_at, u.created_by, u.updated_by";
+/// What the documents ask for, and no more.
+const USER: &str = "u.id, u.email, u.first_name, u.last_name, u.active, u.hotel_scope, u.created_at";
 const ROLES: &str = "ARRAY(SELECT role_id FROM user_roles r WHERE r.user_id = u.id)";
 
 /// Microseconds of processor time of one transaction.
@@ -34,6 +33,25 @@ fn hotels(limit: u32) -> String {
     format!("ARRAY(SELECT hotel_id FROM user_hotels h WHERE h.user_id = u.id ORDER BY hotel_id LIMIT {limit})")
 }
 
+/// 51 users behind a place: the page, and the one that tells of the next.
+pub fn page_sql(created: &str, id: &str) -> String {
+    let hotels = hotels(6);
+    format!(
+        "SELECT {USER}, {ROLES}, {hotels} FROM users u WHERE (u.created_at, u.id) > ({created}, {id}) ORDER BY u.created_at, u.id LIMIT 51"
+    )
+}
+
+pub fn user_sql(email: &str) -> String {
+    format!("SELECT {USER}, {ROLES}, {} FROM users u WHERE u.email = {email}", hotels(11))
+}
+
+/// The first 51 of a hotel, off an index in their order.
+pub fn staff_sql(hotel: &str) -> String {
+    format!(
+        "SELECT {USER}, {ROLES}, (SELECT name FROM hotels WHERE id = {hotel}) FROM (SELECT user_id, user_created_at FROM user_hotels WHERE hotel_id = {hotel} ORDER BY user_created_at, user_id LIMIT 51) m JOIN users u ON u.id = m.user_id ORDER BY m.user_created_at, m.user_id"
+    )
+}
+
 impl Floor {
     pub async fn new(folder: &Path, world: &World, names: &Names, postgres: &Postgres) -> Self {
         std::fs::create_dir_all(folder).expect("a folder");
@@ -49,22 +67,14 @@ impl Floor {
             hotels(6)
         );
         write("me", &by_id);
-        write(
-            "page",
-            &format!(
-                "\\set n random(1, {})\nSELECT {USER}, {ROLES}, {} FROM users u WHERE (u.created_at, u.id) > ({created}, {id})
-                 ORDER BY u.created_at, u.id LIMIT 51;\n",
-                users - 100,
-                hotels(6)
-            ),
-        );
+        write("page", &format!("\\set n random(1, {})\n{};\n", users - 100, page_sql(&created, &id)));
         let [first, last] = [first_name_sql(names), last_name_sql(names)]
             .map(|sql| sql.to_lowercase().replace("1 + k ", "1 + :k::bigint "));
         write(
             "user",
             &format!(
-                "\\set n random(1, {users})\n\\set k :n * {SCATTER} % {PRIME}\nSELECT {USER}, {ROLES}, {} FROM users u WHERE u.email = {first} || '.' || {last} || :n || '@vh.test';\n",
-                hotels(11)
+                "\\set n random(1, {users})\n\\set k :n * {SCATTER} % {PRIME}\n{};\n",
+                user_sql(&format!("{first} || '.' || {last} || :n || '@vh.test'"))
             ),
         );
         let hotel = "'hotel-' || lpad(:h::text, 3, '0')";
@@ -92,12 +102,7 @@ impl Floor {
             ),
         ];
         if has_column(&mut postgres.connect().await, "user_hotels", "user_created_at").await {
-            let path = write(
-                "staff-ordered",
-                &format!(
-                    "{draw}SELECT {name}, {USER}, {ROLES} FROM (SELECT user_id, user_created_at FROM user_hotels WHERE hotel_id = {hotel} ORDER BY user_created_at, user_id LIMIT 51) m JOIN users u ON u.id = m.user_id ORDER BY m.user_created_at, m.user_id;\n"
-                ),
-            );
+            let path = write("staff-ordered", &format!("{draw}{};\n", staff_sql(hotel)));
             staff_forms.push(("51 in the order of user_hotels.user_created_at", path));
         }
         if world.sessions > 0 {

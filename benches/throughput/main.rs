@@ -30,6 +30,10 @@ use report::Goals;
 use stage::{Size, Stage};
 use workloads::Workload;
 
+/// The server's own, for the bare server that is measured beside it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[derive(Parser)]
 struct Options {
     /// Users in the world.

@@ -89,9 +89,10 @@ impl Stage {
         closed_loop::run(self.server.address, &self.target, workload, connections, until).await
     }
 
-    /// Microseconds of processor time that an answer of the bare server takes, PostgreSQL's included.
+    /// Microseconds of processor time that an answer of the bare server takes, PostgreSQL's included; None for what it does
+    /// not answer.
     pub async fn bare_cost(&self, workload: Workload, connections: usize, length: Duration) -> Option<f64> {
-        if !matches!(workload, Workload::Page | Workload::User | Workload::Staff | Workload::Me) {
+        if !matches!(workload, Workload::Page | Workload::User | Workload::Staff) {
             return None;
         }
         let before = cpu::spent(self.bare.pid, self.postgres.pid);

@@ -79,8 +79,8 @@ impl Target {
         match workload {
             Workload::Page => {
                 let n = world.some_user_before_the_last(random);
-                let place = json!(["created", world.created_micros(n), world.id(n)]).to_string();
-                let cursor = URL_SAFE_NO_PAD.encode(place);
+                let created = i64::try_from(world.created_micros(n)).expect("fits");
+                let cursor = page_cursor(created, world.id(n));
                 (administrator, body(PAGE, &json!({ "first": 50, "after": cursor })))
             }
             Workload::User => (administrator, body(USER, &json!({ "email": names.email(world.some_user(random)) }))),
@@ -166,6 +166,10 @@ impl Target {
             Workload::Mix => unreachable!("it is made of others"),
         }
     }
+}
+
+pub fn page_cursor(created_micros: i64, id: Uuid) -> String {
+    URL_SAFE_NO_PAD.encode(json!(["created", created_micros, id]).to_string())
 }
 
 /// The microseconds since 1970 and the id in a page's cursor.

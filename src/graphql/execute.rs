@@ -32,7 +32,7 @@ pub async fn execute(
     keeper: Option<Arc<Keeper>>,
 ) -> Response {
     let (loads, spawned) = mpsc::unbounded_channel::<BoxFuture<'static, ()>>();
-    let request = Arc::new(Request::new(identity, caller, keeper, !ready.merges_fields));
+    let request = Arc::new(Request::new(identity, caller, keeper, ready.is_plain));
     let loaders = Loaders(request.clone());
     let loader =
         DataLoader::with_cache(loaders, move |load| loads.send(load), HashMapCache::default()).delay(Duration::ZERO);

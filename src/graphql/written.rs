@@ -6,7 +6,8 @@
 //! for anything else, or a role or a hotel is not in memory, the library resolves it as it does everything.
 //!
 //! What is written travels as [`Value::Binary`], which the schema has no other use for, and [`spliced`] puts it in place.
-//! Only a document in which no two fields answer to one name is served like that: the library merges maps, not texts.
+//! Only a plain document ([`documents`](super::documents)) is served like that: the library merges maps, not texts, and
+//! knows of what type an object is.
 
 use std::borrow::Cow;
 use std::io;
@@ -26,31 +27,28 @@ use super::context::{Request, RequestContext};
 
 /// JSON as far as it is written.
 #[derive(Default)]
-pub struct Json(Vec<u8>);
+pub struct JsonText(Vec<u8>);
 
-impl Json {
+impl JsonText {
     /// A text, a number, a boolean, or none of them.
     pub fn value(&mut self, value: &impl Serialize) -> Option<()> {
         serde_json::to_writer(&mut self.0, value).ok()
     }
 
     /// The global id of what is known by a text.
-    pub fn text_id(&mut self, kind: &str, id: &str) -> Option<()> {
-        let begin = self.0.len();
-        self.value(&id)?;
-        // Behind the quotation mark.
-        self.0.splice(begin + 1..begin + 1, kind.bytes().chain([b':']));
+    pub fn text_id(&mut self, kind: &str, key: &str) -> Option<()> {
+        self.0.push(b'"');
+        self.0.extend_from_slice(kind.as_bytes());
+        self.0.push(b':');
+        let quotation_mark = self.0.len();
+        self.value(&key)?;
+        self.0.remove(quotation_mark);
         Some(())
     }
 
     /// The global id of what is known by a uuid.
-    pub fn id(&mut self, kind: &str, id: Uuid) -> Option<()> {
-        self.0.push(b'"');
-        self.0.extend_from_slice(kind.as_bytes());
-        self.0.push(b':');
-        self.0.extend_from_slice(id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
-        self.0.push(b'"');
-        Some(())
+    pub fn id(&mut self, kind: &str, key: Uuid) -> Option<()> {
+        self.text_id(kind, key.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()))
     }
 
     pub fn time(&mut self, time: Option<DateTime<Utc>>) -> Option<()> {
@@ -77,7 +75,7 @@ impl Json {
 }
 
 /// Writes the value of one field of an object; None where it is not at hand.
-pub type Write<T> = Box<dyn Fn(&T, &Request, &mut Json) -> Option<()> + Send + Sync>;
+pub type Write<T> = Box<dyn Fn(&T, &Request, &mut JsonText) -> Option<()> + Send + Sync>;
 
 /// An object whose fields can be written.
 pub trait Fields {
@@ -96,7 +94,7 @@ impl<T: Fields> Selection<T> {
             // Names in GraphQL have nothing to escape.
             let name = format!("\"{}\":", field.alias().unwrap_or(field.name()));
             let write = match field.name() {
-                "__typename" => Box::new(|_: &T, _: &Request, json: &mut Json| json.value(&T::TYPE_NAME)),
+                "__typename" => Box::new(|_: &T, _: &Request, json: &mut JsonText| json.value(&T::TYPE_NAME)),
                 _ => T::write(&field)?,
             };
             Some((name, write))
@@ -104,7 +102,7 @@ impl<T: Fields> Selection<T> {
         field.selection_set().map(written).collect::<Option<_>>().map(Self)
     }
 
-    pub fn write(&self, object: &T, request: &Request, json: &mut Json) -> Option<()> {
+    pub fn write(&self, object: &T, request: &Request, json: &mut JsonText) -> Option<()> {
         let mut before = b'{';
         for (name, write) in &self.0 {
             json.0.push(before);
@@ -153,10 +151,10 @@ impl<T: Fields> Written<T> {
         Self { object, selections: Selections::of(context, &[context.look_ahead()]) }
     }
 
-    fn json(&self, shown_by: &str) -> Option<Json> {
+    fn json(&self, shown_by: &str) -> Option<JsonText> {
         let selections = self.selections.as_ref()?;
         let (_, selection) = selections.by_name.iter().find(|(name, _)| name == shown_by)?;
-        let mut json = Json::default();
+        let mut json = JsonText::default();
         selection.write(&self.object, &selections.request, &mut json)?;
         Some(json)
     }

@@ -9,6 +9,8 @@ use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{Extension, MatchedPath, Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::ACCEPT;
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
@@ -39,7 +41,8 @@ pub async fn admit(
     next: Next,
 ) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
-    let headers = request.headers().clone();
+    let accepted = request.headers().get_all(ACCEPT).iter().cloned();
+    let headers: HeaderMap = accepted.map(|value| (ACCEPT, value)).collect();
     // In the form of the surface that was asked.
     let refuse = |error: Error| match route.as_str() {
         "/graphql" => graphql::failure(&about, &headers, &error),

@@ -69,11 +69,11 @@ impl Identity {
         };
         let mut transaction = caller.read().await?;
         let Grounds { users, granting, hotels } = grounds(&mut transaction, &asked).await?;
-        let roles = self.roles_by_their_ids(&mut transaction, granting.keys()).await?;
+        let roles = self.granting_roles(&mut transaction, &granting).await?;
         drop(transaction);
         let decide = |check: &Check| {
             let user = users.get(&check.user);
-            let granting = user.map(|user| granting_roles(user, &granting, &check.permission)).unwrap_or_default();
+            let granting = user.map(|user| roles_granting(user, &granting, &check.permission)).unwrap_or_default();
             let place = match &check.hotel {
                 None => Place::AnyHotel,
                 Some(id) => hotels.get(id).map_or(Place::Nowhere, |active| Place::Hotel { id, active: *active }),
@@ -103,7 +103,7 @@ impl Identity {
         let Grounds { users, granting, .. } = grounds(&mut *caller.read().await?, &wanted).await?;
         let reach = |(id, permission): &(Uuid, Option<String>)| {
             let user = users.get(id)?;
-            let is_granted = |permission: &String| !granting_roles(user, &granting, permission).is_empty();
+            let is_granted = |permission: &String| !roles_granting(user, &granting, permission).is_empty();
             let granted = permission.as_ref().is_none_or(is_granted);
             let reach = match decide(Some(user), granted, Place::AnyHotel, now) {
                 Reason::Granted => Reach::At(HotelsOf {
@@ -158,7 +158,7 @@ fn distinct<T: std::hash::Hash + Eq + Clone>(items: impl Iterator<Item = T>) -> 
 }
 
 /// Those of the roles held by this user that grant this permission.
-fn granting_roles(user: &Standing, granting: &HashMap<Uuid, Vec<String>>, permission: &str) -> Vec<Uuid> {
+fn roles_granting(user: &Standing, granting: &HashMap<Uuid, Vec<String>>, permission: &str) -> Vec<Uuid> {
     let grants = |id: &&Uuid| granting.get(id).is_some_and(|granted| granted.iter().any(|each| each == permission));
     user.roles.iter().filter(grants).copied().collect()
 }

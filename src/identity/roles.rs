@@ -64,16 +64,17 @@ impl Identity {
         Some(roles)
     }
 
-    /// The roles with these ids.
-    pub(super) async fn roles_by_their_ids(
+    /// The active roles that this transaction has found to grant these permissions. From memory, unless they are not so there.
+    pub(super) async fn granting_roles(
         &self,
         transaction: &mut Transaction,
-        ids: impl Iterator<Item = &Uuid>,
+        found: &HashMap<Uuid, Vec<String>>,
     ) -> Result<HashMap<Uuid, Arc<Role>>> {
         let catalogue = self.database.catalogue();
         let (mut known, mut unknown) = (HashMap::new(), Vec::new());
-        for id in ids {
-            match catalogue.as_ref().and_then(|catalogue| catalogue.role(*id)) {
+        for (id, permissions) in found {
+            let role = catalogue.as_ref().and_then(|catalogue| catalogue.role(*id));
+            match role.filter(|role| role.active && role.permissions == *permissions) {
                 Some(role) => _ = known.insert(*id, role.clone()),
                 None => unknown.push(*id),
             }

@@ -8,9 +8,9 @@ use std::io::IsTerminal;
 
 use opentelemetry_otlp::ExporterBuildError;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use serde_json::{Map, Value};
+use serde::Serialize;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber, span};
+use tracing::{Event, Level, Subscriber, span};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::Writer;
@@ -102,49 +102,81 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut line = Map::new();
         let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now());
-        line.insert("timestamp".into(), now.to_rfc3339_opts(chrono::SecondsFormat::Millis, true).into());
-        line.insert("level".into(), event.metadata().level().as_str().to_ascii_lowercase().into());
+        let now = now.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+        let metadata = event.metadata();
+        let level = match *metadata.level() {
+            Level::ERROR => "error",
+            Level::WARN => "warn",
+            Level::INFO => "info",
+            Level::DEBUG => "debug",
+            Level::TRACE => "trace",
+        };
         let mut own = JsonFields::default();
         event.record(&mut own);
-        line.insert("event".into(), own.0.remove("message").unwrap_or_else(|| event.metadata().name().into()));
-        line.insert("target".into(), event.metadata().target().into());
-        if let Some(scope) = context.event_scope() {
-            for span in scope.from_root() {
-                if let Some(fields) = span.extensions().get::<JsonFields>() {
-                    line.extend(fields.0.clone());
+        let name = own.take("message").unwrap_or_else(|| json(&metadata.name()));
+        let target = json(&metadata.target());
+        write!(writer, r#"{{"timestamp":"{now}","level":"{level}","event":{name},"target":{target}"#)?;
+        for (name, value) in &own.0 {
+            write!(writer, r#","{name}":{value}"#)?;
+        }
+        // From the innermost outwards: what an event says itself, or a span further in, counts.
+        let mut said: Vec<_> = own.0.iter().map(|(name, _)| *name).collect();
+        for span in context.event_scope().into_iter().flatten() {
+            if let Some(fields) = span.extensions().get::<JsonFields>() {
+                for (name, value) in fields.0.iter().filter(|(name, _)| !said.contains(name)) {
+                    write!(writer, r#","{name}":{value}"#)?;
                 }
+                said.extend(fields.0.iter().map(|(name, _)| *name));
             }
         }
-        line.extend(own.0);
-        writeln!(writer, "{}", Value::Object(line))
+        writeln!(writer, "}}")
     }
 }
 
+/// Names, which are ours, and values as JSON.
 #[derive(Default)]
-struct JsonFields(Map<String, Value>);
+struct JsonFields(Vec<(&'static str, String)>);
+
+impl JsonFields {
+    fn put(&mut self, field: &Field, value: String) {
+        match self.0.iter_mut().find(|(name, _)| *name == field.name()) {
+            Some((_, before)) => *before = value,
+            None => self.0.push((field.name(), value)),
+        }
+    }
+
+    fn take(&mut self, name: &str) -> Option<String> {
+        let at = self.0.iter().position(|(other, _)| *other == name)?;
+        Some(self.0.remove(at).1)
+    }
+}
+
+fn json(value: &impl Serialize) -> String {
+    // Texts and numbers always serialise.
+    serde_json::to_string(value).unwrap_or_default()
+}
 
 impl Visit for JsonFields {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.0.insert(field.name().into(), value.into());
+        self.put(field, json(&value));
     }
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.0.insert(field.name().into(), value.into());
+        self.put(field, json(&value));
     }
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.0.insert(field.name().into(), value.into());
+        self.put(field, json(&value));
     }
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.0.insert(field.name().into(), value.into());
+        self.put(field, json(&value));
     }
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name().into(), value.into());
+        self.put(field, json(&value));
     }
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let text = format!("{value:?}");
         // A list of words reads like JSON, and becomes it.
-        let list = text.starts_with('[').then(|| serde_json::from_str::<Vec<String>>(&text).ok()).flatten();
-        self.0.insert(field.name().into(), list.map_or_else(|| text.into(), Value::from));
+        let is_list = text.starts_with('[') && serde_json::from_str::<Vec<String>>(&text).is_ok();
+        self.put(field, if is_list { text } else { json(&text) });
     }
 }

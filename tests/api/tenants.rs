@@ -307,7 +307,11 @@ async fn remembered_hotels_are_those_of_the_principal_and_the_transaction() {
         ["SET app.hotels = '{h-1,h-2}'; SET app.hotels_of = ''", "SET app.hotels = '{h-2}'; SET app.hotels_of = 'x'"]
     {
         connection.execute(nonsense).await.expect("set");
-        for begin in ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "BEGIN"] {
+        for begin in [
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            "BEGIN ISOLATION LEVEL REPEATABLE READ",
+            "BEGIN READ ONLY",
+        ] {
             connection.execute(begin).await.expect("begun");
             connection.execute(AssertSqlSafe(told(one))).await.expect("set");
             assert_eq!(
@@ -316,6 +320,10 @@ async fn remembered_hotels_are_those_of_the_principal_and_the_transaction() {
             );
             connection.execute(AssertSqlSafe(told(two))).await.expect("set");
             assert_eq!(sees(&mut connection).await, "h-2");
+            let remembered =
+                "SELECT current_setting('app.hotels_of') LIKE '%user ' || current_setting('app.user_id') || '%'";
+            let remembered: bool = sqlx::query_scalar(remembered).fetch_one(&mut connection).await.expect("a setting");
+            assert_eq!(remembered, begin.ends_with("REPEATABLE READ READ ONLY"), "{begin}");
             connection.execute("COMMIT").await.expect("ended");
             assert_eq!(sees(&mut connection).await, "");
         }
@@ -326,6 +334,37 @@ async fn remembered_hotels_are_those_of_the_principal_and_the_transaction() {
     assert_eq!(sees(&mut connection).await, "h-1");
     app.sql(&format!("UPDATE user_hotels SET hotel_id = 'h-2' WHERE user_id = '{one}'")).await;
     assert_eq!(sees(&mut connection).await, "h-2");
+}
+
+/// Who reaches every hotel is staff of each; colleagues see them where they share an assignment.
+#[tokio::test]
+async fn staff_with_every_hotel_is_seen_by_those_who_share_an_assignment_with_them() {
+    for row_security_alone in [false, true] {
+        let app = TestApp::start_with(Setup { row_security_alone, ..Setup::usual() }).await;
+        for id in ["h-1", "h-2", "h-3"] {
+            app.hotel(id, id).await;
+        }
+        app.user("all1@h.test").role("HOTEL_ADMIN").everywhere().hotel("h-1").create().await;
+        app.user("all2@h.test").role("HOTEL_ADMIN").everywhere().hotel("h-2").create().await;
+        app.user("all0@h.test").role("HOTEL_ADMIN").everywhere().create().await;
+        app.user("one@h.test").role("HOTEL_ADMIN").hotel("h-1").create().await;
+        app.user("both@h.test").role("HOTEL_ADMIN").hotel("h-1").hotel("h-2").create().await;
+        app.user("three@h.test").role("HOTEL_ADMIN").hotel("h-3").create().await;
+        let staff = async |who: &str, hotel: &str| {
+            let query = format!(
+                "{{ hotel(by: {{ pmsHotelId: \"{hotel}\" }}) {{ users(orderBy: {{ field: EMAIL }}) {{ totalCount nodes {{ email }} }} }} }}"
+            );
+            let answer = app.signed_in(who).await.query(&query).await;
+            let emails = answer.texts("/hotel/users/nodes", "/email");
+            assert_eq!(answer.data("/hotel/users/totalCount"), emails.len());
+            emails.iter().filter_map(|email| email.strip_suffix("@h.test")).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(staff("one@h.test", "h-1").await, "all1 both one");
+        assert_eq!(staff("both@h.test", "h-1").await, "all1 all2 both one");
+        assert_eq!(staff("both@h.test", "h-2").await, "all1 all2 both");
+        assert_eq!(staff("three@h.test", "h-3").await, "three");
+        assert_eq!(staff("all0@h.test", "h-1").await, "all0 all1 all2 both one");
+    }
 }
 
 #[tokio::test]

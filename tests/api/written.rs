@@ -7,6 +7,15 @@ use super::support::{Client, TestApp};
 const ROLE: &str = "__typename id name displayName description permissions active system createdAt updatedAt";
 const HOTEL: &str = "__typename id pmsHotelId name brand country city address pmsType active createdAt updatedAt";
 
+/// What of a user can be written whoever they are: `me` is kept as of the sign-in, and a count needs the list.
+fn simple() -> String {
+    format!(
+        "__typename id email firstName lastName displayName active emailVerified passwordChangedAt mustChangePassword \
+         mfaEnabled hotelScope permissions createdAt updatedAt roles {{ {ROLE} }} hotels {{ __typename nodes {{ {HOTEL} }} \
+         edges {{ __typename cursor node {{ {HOTEL} }} }} pageInfo {{ hasNextPage endCursor }} }}"
+    )
+}
+
 fn user() -> String {
     let list = format!(
         "__typename nodes {{ {HOTEL} }} edges {{ __typename cursor node {{ {HOTEL} }} }} \
@@ -69,7 +78,7 @@ async fn what_is_at_hand_reads_as_what_is_resolved() {
     app.sql("UPDATE hotels SET active = false, brand = 'B', city = 'C', address = 'A' WHERE id = 'h-3'").await;
     app.hears_changes().await;
     let (admin, tenant) = (app.admin().await, app.signed_in("other@h.test").await);
-    let all = user();
+    let (all, simple) = (user(), simple());
     for client in [&admin, &tenant] {
         for shape in [
             "{ users(first: 9) { totalCount nodes { USER } pageInfo { endCursor } } }",
@@ -85,6 +94,7 @@ async fn what_is_at_hand_reads_as_what_is_resolved() {
         ] {
             for fields in [
                 &all,
+                &simple,
                 "... on Node { id } ... on User { email active }",
                 "id @skip(if: true) email @skip(if: false) active @include(if: false)",
                 "email address: email",
@@ -95,6 +105,9 @@ async fn what_is_at_hand_reads_as_what_is_resolved() {
             }
         }
     }
+    // By the words of the specification: a part for another type is not there, one for a union of which this is one is.
+    let foreign = admin.query("{ me { email ... on Node { ... on Hotel { active createdAt } } } }").await;
+    assert_eq!(foreign.data("/me"), &json!({ "email": "admin@voicehive-hotels.eu" }));
     let checks = json!({ "checks": [
         { "user": "user:ID", "permission": "user:view", "hotel": "hotel:h-2" },
         { "user": "user:ID", "permission": "user:view", "hotel": "hotel:h-3" },
@@ -122,6 +135,24 @@ async fn what_is_at_hand_reads_as_what_is_resolved() {
     let merged = admin.query("{ me { id } me { email } users { nodes { id } nodes { email } } }").await;
     assert_eq!(merged.data("/me/email"), "admin@voicehive-hotels.eu");
     assert!(merged.data("/users/nodes/0/id").is_string() && merged.data("/users/nodes/0/email").is_string());
+    // Columns are read by their place.
+    app.sql(
+        "UPDATE users SET first_name = 'First', last_name = 'Last', active = true, email_verified = false, failed_login_attempts = 3, \
+         locked_until = '2030-01-01T00:00:00Z', last_login_at = '2026-01-02T00:00:00Z', password_changed_at = '2026-01-03T00:00:00Z', \
+         must_change_password = true, mfa_enabled = false, updated_at = '2026-01-05T00:00:00Z', updated_by = id WHERE email = 'nobody@h.test'",
+    )
+    .await;
+    let fields = "firstName lastName active emailVerified failedLoginAttempts lockedUntil lastLoginAt passwordChangedAt \
+                  mustChangePassword mfaEnabled hotelScope updatedAt createdBy { id } updatedBy { email }";
+    let read = admin.query(&format!("{{ user(by: {{ email: \"nobody@h.test\" }}) {{ {fields} }} }}")).await;
+    let expected = json!({
+        "firstName": "First", "lastName": "Last", "active": true, "emailVerified": false, "failedLoginAttempts": 3,
+        "lockedUntil": "2030-01-01T00:00:00Z", "lastLoginAt": "2026-01-02T00:00:00Z",
+        "passwordChangedAt": "2026-01-03T00:00:00Z", "mustChangePassword": true, "mfaEnabled": false,
+        "hotelScope": "ASSIGNED", "updatedAt": "2026-01-05T00:00:00Z", "createdBy": null,
+        "updatedBy": { "email": "nobody@h.test" },
+    });
+    assert_eq!(read.data("/user"), &expected);
     let other = admin.query("{ user(by: { email: \"other@h.test\" }) { firstName displayName } }").await;
     assert_eq!(other.data("/user"), &json!({ "firstName": "\"\\\t", "displayName": "\"\\ Ömer" }));
 }

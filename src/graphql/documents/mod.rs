@@ -5,7 +5,7 @@
 //! of sending it (automatic persisted queries), and how a manifest of trusted documents names the only ones to run.
 
 mod absent;
-mod merged;
+mod plain;
 mod values;
 
 use std::collections::HashMap;
@@ -44,7 +44,7 @@ pub struct Known {
     valid: Valid<ValidDocument>,
     /// Of a document without variables and with one operation, which is as it is however often it is asked for.
     guarded: Option<Guarded>,
-    merges_fields: bool,
+    is_plain: bool,
     bytes: u64,
 }
 
@@ -53,8 +53,8 @@ pub struct Ready {
     pub document: ExecutableDocument,
     pub variables: Variables,
     pub guarded: Guarded,
-    /// Two of its fields answer to one name, and what they find is merged.
-    pub merges_fields: bool,
+    /// None of its fields is merged with another one, and none is for objects of some types alone.
+    pub is_plain: bool,
 }
 
 /// What a client asks to be run.
@@ -177,12 +177,7 @@ impl Documents {
     pub fn ready(&self, known: &Known, asked: Asked) -> Result<Ready, Vec<Refused>> {
         if let Some(guarded) = known.guarded.filter(|_| asked.operation_name.is_none() && asked.variables.is_empty()) {
             let document = known.document.clone();
-            return Ok(Ready {
-                document,
-                variables: Variables::default(),
-                guarded,
-                merges_fields: known.merges_fields,
-            });
+            return Ok(Ready { document, variables: Variables::default(), guarded, is_plain: known.is_plain });
         }
         // The operation alone: the executing library expands the fragments of every operation that it is given.
         let mut document =
@@ -190,7 +185,7 @@ impl Documents {
         let variables = self.coerced(known, asked.operation_name.as_deref(), asked.variables)?;
         let guarded = guard::guard(&document, &variables, self.limits).map_err(|refused| vec![refused])?;
         absent::leave_out(&mut document, &variables);
-        Ok(Ready { document, variables, guarded, merges_fields: known.merges_fields })
+        Ok(Ready { document, variables, guarded, is_plain: known.is_plain })
     }
 
     /// The document that was asked for, looked at where it is new; or every reason why it cannot be run.
@@ -246,8 +241,8 @@ impl Documents {
         }
         let has_no_variables = valid.operations.iter().all(|operation| operation.variables.is_empty());
         let guarded = guard::guard(&document, &Variables::default(), self.limits).ok().filter(|_| has_no_variables);
-        let merges_fields = merged::merges_fields(&document);
-        Ok(Known { document, valid, guarded, merges_fields, bytes: ENTRY_BYTES + query.len() as u64 * BYTES_EACH })
+        let is_plain = plain::is_plain(&self.schema, &valid);
+        Ok(Known { document, valid, guarded, is_plain, bytes: ENTRY_BYTES + query.len() as u64 * BYTES_EACH })
     }
 
     /// The variables as the operation takes them: with their defaults, and without those that it does not have.
