@@ -106,7 +106,7 @@ async fn measure(options: Options) -> ExitCode {
     report::table(&measured);
     report::judge(&measured, &mut goals);
     if workloads.contains(&Workload::SignIn) {
-        sign_ins::memory(&stage, connections, options.sign_ins, &mut goals).await;
+        sign_ins::memory(&stage, rounds::SIGNING_IN, options.sign_ins, &mut goals).await;
         if workloads.contains(&Workload::Me) {
             sign_ins::storm(&stage, length, &mut goals).await;
         }

@@ -10,6 +10,9 @@ use crate::sign_ins::raw_hashes_per_second;
 use crate::stage::Stage;
 use crate::workloads::Workload;
 
+/// Connections of a storm of sign-ins.
+pub const SIGNING_IN: usize = 8;
+
 /// What one round found of a workload. Costs in microseconds of processor time, latencies in milliseconds.
 struct Sample {
     per_second: f64,
@@ -92,6 +95,8 @@ async fn sample(stage: &Stage, workload: Workload, connections: usize, length: D
     let bare = stage.bare_cost(workload, connections, length).await;
     let hashes_per_second = (workload == Workload::SignIn).then(|| raw_hashes_per_second(length));
     let before = stage.spent();
+    // Enough that no hashing worker has to wait for the next password.
+    let connections = if workload == Workload::SignIn { connections.max(SIGNING_IN) } else { connections };
     let outcome = stage.load(workload, connections, Until::Over(length)).await;
     let spent = stage.spent() - before;
     let each = 1e6 / as_f64(outcome.requests);
