@@ -1,12 +1,11 @@
 //! Password hashes, made and checked on workers of their own, so that a rush of sign-ins keeps no read waiting and takes
 //! no more memory than the workers' blocks.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
@@ -75,7 +74,7 @@ enum Done {
 
 /// Hands passwords to the workers; they end with it.
 pub struct Hasher {
-    jobs: SyncSender<Job>,
+    jobs: Sender<Job>,
     timeout: Duration,
     /// A hash that no password has, for accounts that do not exist.
     nobody: String,
@@ -86,13 +85,15 @@ impl Hasher {
         let params = Params::new(settings.memory_kib, settings.iterations, settings.parallelism, Some(HASH_BYTES))
             .map_err(|error| KeyError::Hashing(error.to_string()))?;
         let workers = settings.workers.max(1);
-        let (jobs, queue) = sync_channel(workers * QUEUE_PER_WORKER);
-        let queue = Arc::new(Mutex::new(queue));
+        let (jobs, queue) = bounded(workers * QUEUE_PER_WORKER);
         for number in 0..workers {
             let mut worker = Worker { queue: queue.clone(), params: params.clone(), memory: Vec::new() };
             std::thread::Builder::new()
                 .name(format!("hashing-{number}"))
-                .spawn(move || worker.run())
+                .spawn(move || {
+                    step_back();
+                    worker.run();
+                })
                 .map_err(|error| KeyError::Hashing(error.to_string()))?;
         }
         let mut salt_and_hash = [0; SALT_BYTES + HASH_BYTES];
@@ -143,8 +144,16 @@ impl Hasher {
     }
 }
 
+/// Lets whatever else has work to do go first: a hash takes a hundred times as long as other answers, and whoever waits for
+/// one does not notice that these came between.
+fn step_back() {
+    // Elsewhere it would be the whole process. Where it is not allowed, hashing goes on as it would have.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(10);
+}
+
 struct Worker {
-    queue: Arc<Mutex<Receiver<Job>>>,
+    queue: Receiver<Job>,
     params: Params,
     /// Reused from hash to hash: allocating it anew each time made a small server grow to many times its size.
     memory: Vec<Block>,
@@ -153,8 +162,7 @@ struct Worker {
 impl Worker {
     fn run(&mut self) {
         loop {
-            let next = self.queue.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(IDLE);
-            match next {
+            match self.queue.recv_timeout(IDLE) {
                 Ok(job) => {
                     metrics::hashing_unqueued();
                     if job.reply.is_closed() {
@@ -334,10 +342,10 @@ mod tests {
         assert!(refused.count() > 0, "before any of them is done");
     }
 
-    fn worker(settings: HashingSettings) -> (SyncSender<Job>, Worker) {
-        let (jobs, queue) = sync_channel(QUEUE_PER_WORKER);
+    fn worker(settings: HashingSettings) -> (Sender<Job>, Worker) {
+        let (jobs, queue) = bounded(QUEUE_PER_WORKER);
         let params = Params::new(settings.memory_kib, settings.iterations, settings.parallelism, Some(HASH_BYTES));
-        (jobs, Worker { queue: Arc::new(Mutex::new(queue)), params: params.unwrap(), memory: Vec::new() })
+        (jobs, Worker { queue, params: params.unwrap(), memory: Vec::new() })
     }
 
     #[test]
