@@ -220,8 +220,9 @@ fn push_visible(query: &mut QueryBuilder<Postgres>, transaction: &Transaction) {
     if scope.all_users() {
         return;
     }
-    query.push(" AND (u.id = ").push_bind(scope.user_id);
-    query.push(" OR EXISTS (SELECT 1 FROM user_hotels shared WHERE shared.user_id = u.id AND shared.hotel_id");
+    // As a set, and not as a condition on each user: then a list or a search goes over one's colleagues, not over everyone.
+    query.push(" AND u.id IN (SELECT ").push_bind(scope.user_id);
+    query.push("::uuid UNION ALL SELECT shared.user_id FROM user_hotels shared WHERE shared.hotel_id");
     push_is_any(query, &scope.hotels_of_people());
-    query.push("))");
+    query.push(")");
 }
