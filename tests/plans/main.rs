@@ -1,6 +1,6 @@
 //! How PostgreSQL goes about each list, look-up and filter of the API among a million users, sessions and audit events:
 //! it tells its plan of every statement that the server runs (`auto_explain`), and none may go over a big table from end
-//! to end. On its own, because it takes a minute to make that many.
+//! to end. On its own, because it takes minutes to make that many.
 
 #[path = "../api/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the other black-box tests, which use all of it")]

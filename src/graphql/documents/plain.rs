@@ -48,7 +48,7 @@ impl<'a> Look<'a> {
 
     /// Whether every object of the one type is of the other one, too.
     fn is_always(&self, one: &NamedType, other: &NamedType) -> bool {
-        let implements = |interfaces: &ExtendedType| match interfaces {
+        let implements = |definition: &ExtendedType| match definition {
             ExtendedType::Object(object) => {
                 object.implements_interfaces.iter().any(|interface| interface.name == *other)
             }
