@@ -356,11 +356,12 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, transaction: &Transaction, fi
         );
         query.push_bind(permission.clone()).push(" = ANY(granting.permissions))");
     }
+    // `last_login_order` is the epoch for who never signed in; with both ends given, PostgreSQL expects few and takes the index.
     for (comparison, time) in [
         (" AND u.created_at >= ", filter.created_after),
         (" AND u.created_at < ", filter.created_before),
         (" AND u.last_login_order >= ", filter.last_login_after),
-        (" AND u.last_login_at IS NOT NULL AND u.last_login_order < ", filter.last_login_before),
+        (" AND u.last_login_order > timestamptz 'epoch' AND u.last_login_order < ", filter.last_login_before),
     ] {
         if let Some(time) = time {
             query.push(comparison).push_bind(time);
