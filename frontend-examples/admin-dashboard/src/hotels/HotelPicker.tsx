@@ -1,0 +1,80 @@
+// One hotel of many, found by typing a part of its name.
+import { useState } from 'react';
+import { Button, ComboBox, Input, Label, ListBox, ListBoxItem, Popover } from 'react-aria-components';
+import { useQuery } from 'urql';
+import { graphql } from '../generated';
+
+const HOTEL_CHOICES = graphql(`
+  query HotelChoices($filter: HotelFilter) {
+    hotels(first: 50, filter: $filter) {
+      nodes {
+        id
+        name
+        city
+      }
+    }
+  }
+`);
+
+const CHOSEN_HOTEL = graphql(`
+  query ChosenHotel($id: ID!) {
+    hotel(by: { id: $id }) {
+      id
+      name
+    }
+  }
+`);
+
+interface HotelPickerProps {
+  label: string;
+  /** An id, or empty. */
+  value: string;
+  onChange(id: string): void;
+  /** Empties the field once a hotel is chosen: for those who collect several. */
+  collects?: boolean;
+}
+
+export function HotelPicker({ label, value, onChange, collects = false }: HotelPickerProps) {
+  const [typed, setTyped] = useState<string | null>(null);
+  const [{ data: chosen }] = useQuery({ query: CHOSEN_HOTEL, variables: { id: value }, pause: value === '' });
+  const search = (typed ?? '').trim();
+  const [{ data }] = useQuery({ query: HOTEL_CHOICES, variables: { filter: search.length < 2 ? {} : { search } } });
+  const shown = typed ?? (value === '' ? '' : (chosen?.hotel?.name ?? value));
+  return (
+    <ComboBox
+      className="field"
+      items={data?.hotels.nodes ?? []}
+      inputValue={shown}
+      onInputChange={(text) => {
+        if (text === shown) return;
+        setTyped(text);
+        if (text === '' && !collects) onChange('');
+      }}
+      value={value === '' ? null : value}
+      onChange={(key) => {
+        if (key === null) return;
+        onChange(String(key));
+        setTyped(collects ? '' : null);
+      }}
+      onBlur={() => setTyped(null)}
+      menuTrigger="focus"
+      allowsEmptyCollection
+      defaultFilter={() => true}
+    >
+      <Label>{label}</Label>
+      <div className="combo">
+        <Input placeholder="Any" />
+        <Button aria-label={`Show hotels`}>▾</Button>
+      </div>
+      <Popover className="popover">
+        <ListBox className="choices" renderEmptyState={() => <p className="state">No hotel matches.</p>}>
+          {(hotel: { id: string; name: string; city?: string | null }) => (
+            <ListBoxItem id={hotel.id} textValue={hotel.name}>
+              {hotel.name} <small>{hotel.city}</small>
+            </ListBoxItem>
+          )}
+        </ListBox>
+      </Popover>
+    </ComboBox>
+  );
+}

@@ -1,0 +1,49 @@
+// A form that runs a mutation. Errors stand at the fields they belong to; those of no field stand on top.
+import { useRef, type FormEvent, type ReactNode } from 'react';
+import { Form } from 'react-aria-components';
+import type { Outcome } from '../api/useAction';
+import { fieldOf } from '../api/errors';
+
+interface ActionFormProps {
+  outcome: Outcome;
+  submitLabel: string;
+  onSubmit(values: FormData): void;
+  /** Beside the button that submits. */
+  beside?: ReactNode;
+  /** What is done cannot be undone, or takes something from somebody. */
+  danger?: boolean;
+  children?: ReactNode;
+}
+
+export function ActionForm({ outcome, submitLabel, onSubmit, beside, danger = false, children }: ActionFormProps) {
+  const form = useRef<HTMLFormElement>(null);
+  const byField: Record<string, string[]> = {};
+  const unplaced = outcome.failure === null ? [] : [outcome.failure];
+  for (const error of outcome.errors) {
+    const field = fieldOf(error);
+    if (form.current?.elements.namedItem(field) == null) unplaced.push(error.message);
+    else (byField[field] ??= []).push(error.message);
+  }
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    onSubmit(new FormData(event.currentTarget));
+  }
+  return (
+    <Form ref={form} validationErrors={byField} onSubmit={submit}>
+      {unplaced.length > 0 && (
+        <div className="failure" role="alert">
+          {unplaced.map((message) => (
+            <p key={message}>{message}</p>
+          ))}
+        </div>
+      )}
+      {children}
+      <div className="actions">
+        {beside}
+        <button type="submit" className={danger ? 'danger' : 'primary'} disabled={outcome.running}>
+          {submitLabel}
+        </button>
+      </div>
+    </Form>
+  );
+}

@@ -1,0 +1,70 @@
+// Fields of a form: a label, an input, a hint, and the error that belongs to it.
+import type { ReactNode } from 'react';
+import { FieldError, Input, Label, Text, TextArea, TextField, type TextFieldProps } from 'react-aria-components';
+
+interface FieldProps extends Omit<TextFieldProps, 'children'> {
+  label: string;
+  hint?: string;
+  /** More than one line. */
+  long?: boolean;
+}
+
+export function Field({ label, hint, long = false, ...props }: FieldProps) {
+  return (
+    <TextField {...props} className="field">
+      <Label>{label}</Label>
+      {long ? <TextArea rows={4} /> : <Input />}
+      {hint !== undefined && <Text slot="description">{hint}</Text>}
+      <FieldError />
+    </TextField>
+  );
+}
+
+interface ChoiceProps {
+  label: string;
+  name?: string;
+  value?: string;
+  defaultValue?: string;
+  onChange?: (value: string) => void;
+  /** Value and text of each. */
+  options: [string, string][];
+}
+
+/** One of a few. */
+export function Choice({ label, options, onChange, ...props }: ChoiceProps) {
+  return (
+    <label className="field">
+      <span>{label}</span>
+      <select {...props} onChange={onChange && ((event) => onChange(event.target.value))}>
+        {options.map(([value, text]) => (
+          <option key={value} value={value}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+interface TickProps {
+  name: string;
+  value?: string;
+  defaultChecked?: boolean;
+  disabled?: boolean;
+  children: ReactNode;
+}
+
+export function Tick({ children, ...props }: TickProps) {
+  return (
+    <label className="tick">
+      <input type="checkbox" {...props} />
+      <span>{children}</span>
+    </label>
+  );
+}
+
+/** What was typed, or null for nothing: how a field that may be missing is cleared. */
+export function textOf(values: FormData, name: string): string | null {
+  const text = String(values.get(name) ?? '').trim();
+  return text === '' ? null : text;
+}

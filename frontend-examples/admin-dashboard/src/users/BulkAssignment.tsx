@@ -1,0 +1,146 @@
+// Gives the chosen users roles or hotels, or takes them: all of them or, where one cannot be changed, none.
+import { useState } from 'react';
+import { useAction } from '../api/useAction';
+import { graphql } from '../generated';
+import { HotelsField } from '../hotels/HotelsField';
+import { ActionForm } from '../parts/ActionForm';
+import { useNotice } from '../parts/Notice';
+import { Cancel, Window } from '../parts/Window';
+import { RolesField } from '../roles/RolesField';
+
+graphql(`
+  fragment Assigned on User {
+    id
+    permissions
+    roles {
+      id
+      displayName
+    }
+  }
+`);
+
+const ASSIGN_ROLES = graphql(`
+  mutation AssignRoles($input: AssignRolesInput!) {
+    assignRoles(input: $input) {
+      users {
+        ...Assigned
+      }
+      errors {
+        code
+        message
+        path
+      }
+    }
+  }
+`);
+
+const UNASSIGN_ROLES = graphql(`
+  mutation UnassignRoles($input: UnassignRolesInput!) {
+    unassignRoles(input: $input) {
+      users {
+        ...Assigned
+      }
+      errors {
+        code
+        message
+        path
+      }
+    }
+  }
+`);
+
+const ASSIGN_HOTELS = graphql(`
+  mutation AssignHotels($input: AssignHotelsInput!) {
+    assignHotels(input: $input) {
+      users {
+        id
+      }
+      errors {
+        code
+        message
+        path
+      }
+    }
+  }
+`);
+
+const UNASSIGN_HOTELS = graphql(`
+  mutation UnassignHotels($input: UnassignHotelsInput!) {
+    unassignHotels(input: $input) {
+      users {
+        id
+      }
+      errors {
+        code
+        message
+        path
+      }
+    }
+  }
+`);
+
+/** As many as one mutation takes. */
+const MOST = 1_000;
+
+interface BulkAssignmentProps {
+  users: { id: string }[];
+  onDone(): void;
+}
+
+export function BulkAssignment({ users, onDone }: BulkAssignmentProps) {
+  const ids = users.slice(0, MOST).map(({ id }) => id);
+  const people = `${ids.length} user${ids.length === 1 ? '' : 's'}`;
+  const actions = {
+    'Give roles': useAction(ASSIGN_ROLES),
+    'Take roles': useAction(UNASSIGN_ROLES),
+    'Give hotels': useAction(ASSIGN_HOTELS),
+    'Take hotels': useAction(UNASSIGN_HOTELS),
+  };
+  const [chosen, setChosen] = useState<keyof typeof actions | null>(null);
+  const tell = useNotice();
+
+  function close() {
+    if (chosen !== null) actions[chosen].clear();
+    setChosen(null);
+  }
+  async function submit(title: keyof typeof actions, values: FormData) {
+    const roles = values.getAll('roles').map(String);
+    const hotels = values.getAll('hotels').map(String);
+    const changed = title.endsWith('roles')
+      ? await actions[title as 'Give roles' | 'Take roles'].run({ input: { users: ids, roles } })
+      : await actions[title as 'Give hotels' | 'Take hotels'].run({ input: { users: ids, hotels } });
+    if (changed === null) return;
+    close();
+    onDone();
+    tell(`${title}: done for ${people}.`);
+  }
+
+  return (
+    <div className="toolbar" role="toolbar" aria-label="With the chosen users">
+      <span>
+        {people} chosen
+        {users.length > MOST && `, the first ${MOST.toLocaleString()} of ${users.length.toLocaleString()}`}
+      </span>
+      {Object.keys(actions).map((title) => (
+        <button key={title} type="button" onClick={() => setChosen(title as keyof typeof actions)}>
+          {title}…
+        </button>
+      ))}
+      <button type="button" onClick={onDone}>
+        Choose none
+      </button>
+      {chosen !== null && (
+        <Window title={`${chosen}: ${people}`} open onClose={close}>
+          <ActionForm
+            outcome={actions[chosen].outcome}
+            submitLabel={chosen}
+            onSubmit={(values) => void submit(chosen, values)}
+            beside={<Cancel onClose={close} />}
+          >
+            {chosen.endsWith('roles') ? <RolesField name="roles" /> : <HotelsField label="Add a hotel" name="hotels" />}
+          </ActionForm>
+        </Window>
+      )}
+    </div>
+  );
+}

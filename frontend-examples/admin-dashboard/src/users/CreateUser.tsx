@@ -1,0 +1,111 @@
+// Adds a user. Without a password of one's own choice, the service makes one and shows it once.
+import { useState } from 'react';
+import { Link } from 'react-router';
+import { useAction } from '../api/useAction';
+import { graphql } from '../generated';
+import { HotelsField } from '../hotels/HotelsField';
+import { ActionForm } from '../parts/ActionForm';
+import { Choice, Field, textOf, Tick } from '../parts/fields';
+import { Secret } from '../parts/Secret';
+import { Cancel, Window } from '../parts/Window';
+import { RolesField } from '../roles/RolesField';
+import { useViewer } from '../shell/viewer';
+
+const CREATE_USER = graphql(`
+  mutation CreateUser($input: CreateUserInput!) {
+    createUser(input: $input) {
+      user {
+        ...UserRow
+      }
+      temporaryPassword
+      errors {
+        code
+        message
+        path
+      }
+    }
+  }
+`);
+
+interface Made {
+  id: string;
+  name: string;
+  password: string | null;
+}
+
+export function CreateUser() {
+  const [open, setOpen] = useState(false);
+  const [made, setMade] = useState<Made | null>(null);
+  const { run, outcome, clear } = useAction(CREATE_USER);
+  const { hotelScope } = useViewer();
+
+  function close() {
+    setOpen(false);
+    setMade(null);
+    clear();
+  }
+  async function submit(values: FormData) {
+    const payload = await run({
+      input: {
+        email: String(values.get('email')),
+        firstName: textOf(values, 'firstName'),
+        lastName: textOf(values, 'lastName'),
+        password: textOf(values, 'password'),
+        emailVerified: values.has('emailVerified'),
+        hotelScope: values.get('hotelScope') === 'ALL' ? 'ALL' : 'ASSIGNED',
+        roles: values.getAll('roles').map(String),
+        hotels: values.getAll('hotels').map(String),
+      },
+    });
+    if (payload?.user != null) {
+      const { id, displayName } = payload.user;
+      setMade({ id, name: displayName, password: payload.temporaryPassword ?? null });
+    }
+  }
+
+  return (
+    <>
+      <button type="button" className="primary" onClick={() => setOpen(true)}>
+        Add a user
+      </button>
+      <Window title={made === null ? 'Add a user' : `${made.name} was added`} open={open} onClose={close}>
+        {made === null ? (
+          <ActionForm outcome={outcome} submitLabel="Add" onSubmit={(values) => void submit(values)} beside={<Cancel onClose={close} />}>
+            <Field name="email" type="email" label="Email" isRequired autoFocus />
+            <div className="pair">
+              <Field name="firstName" label="First name" />
+              <Field name="lastName" label="Last name" />
+            </div>
+            <Field
+              name="password"
+              type="password"
+              label="Password"
+              autoComplete="new-password"
+              hint="Leave it empty to have one made, which must be changed at the first sign-in."
+            />
+            <Tick name="emailVerified" defaultChecked>
+              The email address is known to be theirs
+            </Tick>
+            <Choice
+              label="Reaches"
+              name="hotelScope"
+              options={[['ASSIGNED', 'The hotels assigned'], ...(hotelScope === 'ALL' ? [['ALL', 'Every hotel'] as [string, string]] : [])]}
+            />
+            <RolesField name="roles" />
+            <HotelsField label="Add a hotel" name="hotels" />
+          </ActionForm>
+        ) : (
+          <>
+            {made.password !== null && <Secret label="The first password must be changed at the first sign-in." value={made.password} />}
+            <div className="actions">
+              <Link to={`/users/${made.id}`} onClick={close}>
+                Show {made.name}
+              </Link>
+              <Cancel onClose={close}>Close</Cancel>
+            </div>
+          </>
+        )}
+      </Window>
+    </>
+  );
+}
