@@ -30,7 +30,7 @@ function forget(cache: Cache, entity: string, name: string): void {
 function staleOfUser(key: 'id' | 'user', ...lists: string[]): UpdateResolver {
   return (_payload, given, cache) => {
     const id = (given.input as Record<string, string>)[key];
-    const user = cache.keyOfEntity({ __typename: 'User', id });
+    const user = id === undefined ? null : cache.keyOfEntity({ __typename: 'User', id });
     for (const list of lists) {
       if (user !== null) forget(cache, user, list);
       forget(cache, 'Query', list);

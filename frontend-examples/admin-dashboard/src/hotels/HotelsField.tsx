@@ -7,6 +7,7 @@ import { HotelPicker } from './HotelPicker';
 const PICKED_HOTELS = graphql(`
   query PickedHotels($ids: [ID!]!) {
     nodes(ids: $ids) {
+      __typename
       ... on Hotel {
         id
         name

@@ -1,13 +1,13 @@
 // A button whose deed is asked about first, in a dialog that may take a reason.
 import { useState } from 'react';
-import type { AnyVariables, TypedDocumentNode } from 'urql';
+import type { TypedDocumentNode } from 'urql';
 import { useAction } from '../api/useAction';
 import { ActionForm } from './ActionForm';
 import { Field, textOf } from './fields';
 import { useNotice } from './Notice';
 import { Cancel, Window } from './Window';
 
-interface ConfirmButtonProps<Data, Variables extends AnyVariables> {
+interface ConfirmButtonProps<Data, Variables extends { input: unknown }> {
   label: string;
   /** What will happen, in a sentence. */
   question: string;

@@ -27,10 +27,12 @@ export interface RowsColumn<Node> {
   width?: number;
 }
 
+export type RowsPages<Node extends { id: string }> = ReturnType<typeof usePages<never, never, Node>>;
+
 interface RowsProps<Node extends { id: string }> {
   /** For screen readers. */
   label: string;
-  pages: Pick<ReturnType<typeof usePages<never, never, Node>>, 'nodes' | 'loading' | 'stale' | 'waiting' | 'loadMore' | 'hasNextPage' | 'error' | 'retry'>;
+  pages: RowsPages<Node>;
   columns: RowsColumn<Node>[];
   /** What is said where there are no rows. */
   empty: string;

@@ -8,22 +8,11 @@ import { useNotice } from '../parts/Notice';
 import { Cancel, Window } from '../parts/Window';
 import { RolesField } from '../roles/RolesField';
 
-graphql(`
-  fragment Assigned on User {
-    id
-    permissions
-    roles {
-      id
-      displayName
-    }
-  }
-`);
-
 const ASSIGN_ROLES = graphql(`
   mutation AssignRoles($input: AssignRolesInput!) {
     assignRoles(input: $input) {
       users {
-        ...Assigned
+        ...Access
       }
       errors {
         code
@@ -38,7 +27,7 @@ const UNASSIGN_ROLES = graphql(`
   mutation UnassignRoles($input: UnassignRolesInput!) {
     unassignRoles(input: $input) {
       users {
-        ...Assigned
+        ...Access
       }
       errors {
         code
@@ -53,7 +42,7 @@ const ASSIGN_HOTELS = graphql(`
   mutation AssignHotels($input: AssignHotelsInput!) {
     assignHotels(input: $input) {
       users {
-        id
+        ...Access
       }
       errors {
         code
@@ -68,7 +57,7 @@ const UNASSIGN_HOTELS = graphql(`
   mutation UnassignHotels($input: UnassignHotelsInput!) {
     unassignHotels(input: $input) {
       users {
-        id
+        ...Access
       }
       errors {
         code
@@ -84,7 +73,8 @@ const MOST = 1_000;
 
 interface BulkAssignmentProps {
   users: { id: string }[];
-  onDone(): void;
+  /** Chooses none; for users that were chosen in a list. */
+  onDone?: () => void;
 }
 
 export function BulkAssignment({ users, onDone }: BulkAssignmentProps) {
@@ -111,24 +101,28 @@ export function BulkAssignment({ users, onDone }: BulkAssignmentProps) {
       : await actions[title as 'Give hotels' | 'Take hotels'].run({ input: { users: ids, hotels } });
     if (changed === null) return;
     close();
-    onDone();
+    onDone?.();
     tell(`${title}: done for ${people}.`);
   }
 
   return (
-    <div className="toolbar" role="toolbar" aria-label="With the chosen users">
-      <span>
-        {people} chosen
-        {users.length > MOST && `, the first ${MOST.toLocaleString()} of ${users.length.toLocaleString()}`}
-      </span>
+    <div className="toolbar" role="toolbar" aria-label="Roles and hotels">
+      {onDone !== undefined && (
+        <span>
+          {people} chosen
+          {users.length > MOST && `, the first ${MOST.toLocaleString()} of ${users.length.toLocaleString()}`}
+        </span>
+      )}
       {Object.keys(actions).map((title) => (
         <button key={title} type="button" onClick={() => setChosen(title as keyof typeof actions)}>
           {title}…
         </button>
       ))}
-      <button type="button" onClick={onDone}>
-        Choose none
-      </button>
+      {onDone !== undefined && (
+        <button type="button" onClick={onDone}>
+          Choose none
+        </button>
+      )}
       {chosen !== null && (
         <Window title={`${chosen}: ${people}`} open onClose={close}>
           <ActionForm

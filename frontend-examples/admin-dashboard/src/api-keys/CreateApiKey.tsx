@@ -1,0 +1,96 @@
+// Makes an API key, and shows it once.
+import { useState } from 'react';
+import { useQuery } from 'urql';
+import { useAction } from '../api/useAction';
+import { graphql } from '../generated';
+import { HotelsField } from '../hotels/HotelsField';
+import { ActionForm } from '../parts/ActionForm';
+import { Choice, Field, Tick } from '../parts/fields';
+import { Secret } from '../parts/Secret';
+import { Cancel, Window } from '../parts/Window';
+import { useViewer } from '../shell/viewer';
+
+const CREATE = graphql(`
+  mutation CreateApiKey($input: CreateApiKeyInput!) {
+    createApiKey(input: $input) {
+      apiKey {
+        ...KeyRow
+      }
+      secret
+      errors {
+        code
+        message
+        path
+      }
+    }
+  }
+`);
+
+const PERMISSIONS = graphql(`
+  query Permissions {
+    permissions {
+      name
+      description
+    }
+  }
+`);
+
+export function CreateApiKey({ onClose }: { onClose(): void }) {
+  const viewer = useViewer();
+  const [{ data }] = useQuery({ query: PERMISSIONS });
+  const [secret, setSecret] = useState<string | null>(null);
+  const { run, outcome } = useAction(CREATE);
+
+  async function submit(values: FormData) {
+    const day = String(values.get('expiresAt') ?? '');
+    const payload = await run({
+      input: {
+        name: String(values.get('name')),
+        serviceName: String(values.get('serviceName')),
+        permissions: values.getAll('permissions').map(String),
+        hotelScope: values.get('hotelScope') === 'ALL' ? 'ALL' : 'ASSIGNED',
+        hotels: values.getAll('hotels').map(String),
+        ...(day !== '' && { expiresAt: new Date(`${day}T00:00`).toISOString() }),
+      },
+    });
+    if (payload !== null) setSecret(payload.secret ?? null);
+  }
+
+  return (
+    <Window title="Make an API key" open onClose={onClose}>
+      {secret === null ? (
+        <ActionForm outcome={outcome} submitLabel="Make" onSubmit={(values) => void submit(values)} beside={<Cancel onClose={onClose} />}>
+          <Field name="name" label="Name" isRequired autoFocus />
+          <Field name="serviceName" label="Service" isRequired hint="The service that will hold it." />
+          <fieldset>
+            <legend>It may</legend>
+            {data?.permissions
+              .filter(({ name }) => viewer.may(name))
+              .map(({ name, description }) => (
+                <Tick key={name} name="permissions" value={name}>
+                  <code>{name}</code> <small>{description}</small>
+                </Tick>
+              ))}
+          </fieldset>
+          <Choice
+            label="Reaches"
+            name="hotelScope"
+            options={[['ASSIGNED', 'The hotels assigned'], ...(viewer.hotelScope === 'ALL' ? [['ALL', 'Every hotel'] as [string, string]] : [])]}
+          />
+          <HotelsField label="Add a hotel" name="hotels" />
+          <label className="field">
+            <span>Expires on</span>
+            <input type="date" name="expiresAt" />
+          </label>
+        </ActionForm>
+      ) : (
+        <>
+          <Secret label="Give this key to the service." value={secret} />
+          <div className="actions">
+            <Cancel onClose={onClose}>Close</Cancel>
+          </div>
+        </>
+      )}
+    </Window>
+  );
+}

@@ -1,0 +1,93 @@
+// What happened, narrowed by what stands in the address bar, under a chart of the sign-ins of the last days.
+import { useMemo } from 'react';
+import { useSearchParams } from 'react-router';
+import { usePages } from '../api/usePages';
+import type { AuditEventFilter } from '../generated/graphql';
+import { Choice, Field } from '../parts/fields';
+import { AUDIT_EVENTS, EventRows, inWords } from './EventRows';
+import { SignInsChart } from './SignInsChart';
+
+const TYPES = [
+  'user_authenticated',
+  'login_failed',
+  'account_locked',
+  'account_unlocked',
+  'user_created',
+  'user_updated',
+  'user_deactivated',
+  'user_reactivated',
+  'user_deleted',
+  'password_changed',
+  'session_revoked',
+  'role_created',
+  'role_updated',
+  'hotel_created',
+  'hotel_updated',
+  'api_key_created',
+  'api_key_revoked',
+];
+
+const DAY = 24 * 60 * 60 * 1000;
+
+export default function AuditPage() {
+  const [params, setParams] = useSearchParams();
+  const key = params.toString();
+  const filter = useMemo(() => read(new URLSearchParams(key)), [key]);
+  const pages = usePages(AUDIT_EVENTS, { filter }, (data) => data.auditEvents);
+  const set = (name: string, value: string) => {
+    const next = new URLSearchParams(params);
+    if (value === '') next.delete(name);
+    else next.set(name, value);
+    setParams(next, { replace: true });
+  };
+  return (
+    <>
+      <div className="head">
+        <h1>Audit</h1>
+      </div>
+      <SignInsChart />
+      <div className="filters" role="search">
+        <Choice
+          label="Event"
+          value={params.get('type') ?? ''}
+          onChange={(value) => set('type', value)}
+          options={[['', 'Any'], ...TYPES.map((type): [string, string] => [type, inWords(type)])]}
+        />
+        <Choice
+          label="Outcome"
+          value={params.get('outcome') ?? ''}
+          onChange={(value) => set('outcome', value)}
+          options={[
+            ['', 'Any'],
+            ['SUCCESS', 'Done'],
+            ['FAILURE', 'Refused'],
+          ]}
+        />
+        <label className="field">
+          <span>Day</span>
+          <input type="date" value={params.get('day') ?? ''} onChange={(event) => set('day', event.target.value)} />
+        </label>
+        <Field label="Request" value={params.get('request') ?? ''} onChange={(value) => set('request', value)} />
+        <button type="button" onClick={() => setParams({}, { replace: true })}>
+          Clear
+        </button>
+      </div>
+      <EventRows label="Audit events" pages={pages} />
+    </>
+  );
+}
+
+function read(params: URLSearchParams): AuditEventFilter {
+  const filter: AuditEventFilter = {};
+  const [type, outcome, day, request] = ['type', 'outcome', 'day', 'request'].map((name) => params.get(name));
+  if (type) filter.types = [type];
+  if (outcome === 'SUCCESS' || outcome === 'FAILURE') filter.outcome = outcome;
+  if (request) filter.requestId = request;
+  // A day is one of this browser's.
+  const begin = new Date(`${day ?? ''}T00:00`).getTime();
+  if (!Number.isNaN(begin)) {
+    filter.occurredAfter = new Date(begin).toISOString();
+    filter.occurredBefore = new Date(begin + DAY).toISOString();
+  }
+  return filter;
+}
