@@ -13,13 +13,13 @@ use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use voicehive_identity::store::embedded::{DataDir, Embedded};
 
-/// The embedded database's own settings but for memory, which is that of a server for millions of users: a quarter of 24 GiB, the
-/// share that PostgreSQL's manual advises. Nothing is bought by losing what was acknowledged.
+/// The embedded database's own settings but for memory, which is that of a server for millions of users. Nothing is bought
+/// by losing what was acknowledged.
 const SETTINGS: [&str; 12] = [
     "listen_addresses=",
     "unix_socket_permissions=0700",
     "max_connections=100",
-    "shared_buffers=6GB",
+    "shared_buffers=2GB",
     "max_wal_size=8GB",
     "jit=off",
     "fsync=on",

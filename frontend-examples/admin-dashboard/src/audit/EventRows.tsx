@@ -63,7 +63,7 @@ export const AUDIT_EVENTS = graphql(`
 
 const COLUMNS: RowsColumn<EventRowFragment>[] = [
   { id: 'event', title: 'Event', cell: ({ type }) => inWords(type) },
-  { id: 'when', title: 'When', width: 180, cell: ({ occurredAt }) => <Time at={occurredAt} /> },
+  { id: 'when', title: 'When', width: 205, cell: ({ occurredAt }) => <Time at={occurredAt} /> },
   {
     id: 'outcome',
     title: 'Outcome',

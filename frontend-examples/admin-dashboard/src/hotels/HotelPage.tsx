@@ -58,7 +58,7 @@ const COLUMNS: RowsColumn<StaffRowFragment>[] = [
   { id: 'email', title: 'Email', cell: ({ email }) => email },
   { id: 'status', title: 'Status', width: 130, cell: (user) => <UserStatus user={user} /> },
   { id: 'roles', title: 'Roles', cell: ({ roles }) => roles.map((role) => role.displayName).join(', ') },
-  { id: 'last', title: 'Last sign-in', width: 180, cell: ({ lastLoginAt }) => <Time at={lastLoginAt} /> },
+  { id: 'last', title: 'Last sign-in', width: 205, cell: ({ lastLoginAt }) => <Time at={lastLoginAt} /> },
 ];
 
 export default function HotelPage() {

@@ -63,8 +63,8 @@ const COLUMNS: RowsColumn<SessionRowFragment>[] = [
   { id: 'device', title: 'Device', cell: ({ userAgent, current }) => `${deviceOf(userAgent)}${current ? ' (this one)' : ''}` },
   { id: 'user', title: 'User', cell: ({ user }) => <Link to={`/users/${user.id}`}>{user.displayName}</Link> },
   { id: 'address', title: 'Address', width: 150, cell: ({ ipAddress }) => ipAddress ?? 'unknown' },
-  { id: 'began', title: 'Signed in', width: 180, cell: ({ createdAt }) => <Time at={createdAt} /> },
-  { id: 'used', title: 'Last used', width: 180, cell: ({ lastUsedAt }) => <Time at={lastUsedAt} /> },
+  { id: 'began', title: 'Signed in', width: 205, cell: ({ createdAt }) => <Time at={createdAt} /> },
+  { id: 'used', title: 'Last used', width: 205, cell: ({ lastUsedAt }) => <Time at={lastUsedAt} /> },
   { id: 'status', title: 'Status', width: 170, cell: (session) => <Status session={session} /> },
   { id: 'end', title: 'End', width: 170, cell: (session) => session.status === 'ACTIVE' && <End session={session} /> },
 ];

@@ -68,10 +68,10 @@ const USER_COUNT = graphql(`
 const COLUMNS: RowsColumn<UserRowFragment>[] = [
   { id: 'LAST_NAME', title: 'Name', sortable: true, cell: (user) => user.displayName },
   { id: 'EMAIL', title: 'Email', sortable: true, cell: (user) => user.email },
-  { id: 'status', title: 'Status', width: 130, cell: (user) => <UserStatus user={user} /> },
+  { id: 'status', title: 'Status', width: 125, cell: (user) => <UserStatus user={user} /> },
   { id: 'roles', title: 'Roles', cell: (user) => user.roles.map((role) => role.displayName).join(', ') },
   { id: 'hotels', title: 'Hotels', cell: hotelsOf },
-  { id: 'LAST_LOGIN_AT', title: 'Last sign-in', sortable: true, width: 180, cell: (user) => <Time at={user.lastLoginAt} /> },
+  { id: 'LAST_LOGIN_AT', title: 'Last sign-in', sortable: true, width: 205, cell: (user) => <Time at={user.lastLoginAt} /> },
 ];
 
 function hotelsOf({ hotelScope, hotels }: UserRowFragment): string {
