@@ -4,14 +4,19 @@
 
 run:
 	@scripts/install-postgresql
+	@scripts/build-front-ends
 	@cargo run --release --quiet
 
-test: check
+# The front ends come first: whatever compiles the server builds them into it.
+test:
+	@scripts/install-node
+	@scripts/build-front-ends --required
+	@$(MAKE) --no-print-directory check
 	@scripts/install-postgresql
 	@scripts/install-prometheus >/dev/null
 	@scripts/install-other-postgresql 14 >/dev/null
 	@scripts/install-other-postgresql 18 >/dev/null
-	@scripts/install-node
+	@scripts/install-chromium
 	cargo test --locked
 	@scripts/wait-for-tests-to-end
 	scripts/prepare-queries --check

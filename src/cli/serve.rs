@@ -95,7 +95,7 @@ async fn serve_on(
     let app = App::new(identity, system::http_options(config)?, Some(metrics))?;
     let address = listener.local_addr()?;
     tracing::info!(%address, "server_ready");
-    announce(address, settings.certificate.is_some(), config.graphql.explorer, demo_users);
+    announce(address, settings.certificate.is_some(), config, demo_users);
     tokio::spawn({
         let (app, stop) = (app.clone(), stop.clone());
         async move {
@@ -151,11 +151,14 @@ fn stop_on_signal() -> anyhow::Result<CancellationToken> {
 }
 
 /// For the person who started it; programs read the log on standard error. Nobody need be there to read it.
-fn announce(address: SocketAddr, encrypted: bool, explorer: bool, demo_users: bool) {
+fn announce(address: SocketAddr, encrypted: bool, config: &Config, demo_users: bool) {
     let scheme = if encrypted { "https" } else { "http" };
     let mut text = format!("VoiceHive Identity serves at {scheme}://{address}\n");
-    if explorer {
+    if config.graphql.explorer {
         let _ = writeln!(text, "  explorer      {scheme}://{address}/graphql (open it in a browser)");
+    }
+    if config.http.dashboard && http::dashboard_is_built_in() {
+        let _ = writeln!(text, "  dashboard     {scheme}://{address}/admin");
     }
     if demo_users {
         text.push_str("  demo sign-in  admin@voicehive-hotels.eu / admin123\n");

@@ -243,6 +243,7 @@ pub fn http_options(config: &Config) -> anyhow::Result<Options> {
         trusted,
         schema: SchemaOptions { introspection: graphql.introspection, federation: graphql.federation },
         explorer: config.graphql.explorer,
+        dashboard: config.http.dashboard,
         private_metrics: config.http.metrics_listen.is_some(),
         show_statements: config.environment == Environment::Development,
     })

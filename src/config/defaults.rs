@@ -140,6 +140,7 @@ impl Default for HttpConfig {
             max_connections_per_address: 256,
             tls_certificate: None,
             tls_key: None,
+            dashboard: true,
             refresh_cookie: false,
             public_url: None,
             cors_origins: Vec::new(),

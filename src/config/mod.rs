@@ -321,6 +321,8 @@ pub struct HttpConfig {
     pub tls_certificate: Option<PathBuf>,
     /// The private key (PEM) of that certificate. Default: none.
     pub tls_key: Option<PathBuf>,
+    /// Whether the dashboard is served at `/admin`. Default true.
+    pub dashboard: bool,
     /// Whether browsers keep refresh tokens in a cookie, so that no answer holds one. Default false.
     pub refresh_cookie: bool,
     /// Where clients find this server, such as `https://id.example.com`. Default: none, as each request says.

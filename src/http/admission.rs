@@ -23,8 +23,19 @@ use super::shares::Share;
 use super::{App, graphql, rest};
 use crate::identity::{Client, Error, Failure};
 
-/// What is answered however busy the server is: whoever looks after it must be able to see.
-const ALWAYS: [&str; 5] = ["/healthz", "/livez", "/readyz", "/metrics", "/.well-known/jwks.json"];
+/// What is answered however busy the server is: whoever looks after it must be able to see. A page is no use without all of its
+/// files, which cost nothing: their answers are parts of this program.
+const ALWAYS: [&str; 9] = [
+    "/healthz",
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/.well-known/jwks.json",
+    "/admin",
+    "/admin/",
+    "/admin/{*path}",
+    "/explorer/{*path}",
+];
 /// Bytes of an answer that are handed on at a time.
 const PORTION: usize = 16 * 1024;
 

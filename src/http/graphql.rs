@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 
 use super::media_type::{JSON, RESPONSE_JSON, acceptable, content_type, prefers_page};
 use super::request::{About, BodyError, Left, Statements, authenticate, read_body};
-use super::{App, cookie, explorer};
+use super::{App, cookie, front_ends};
 use crate::graphql::documents::Asked;
 use crate::graphql::guard::Refused;
 use crate::graphql::{Keeper, Kept, code, error_response, execute, failed, refused, spliced};
@@ -58,7 +58,7 @@ pub async fn endpoint(State(app): State<Arc<App>>, Extension(about): Extension<A
     let headers = request.headers();
     let is_get = is_get(request.method());
     if is_get && app.options.explorer && prefers_page(headers) && !asks_to_run(&request) {
-        return explorer::page();
+        return front_ends::explorer_page(headers);
     }
     let Some(media_type) = acceptable(headers) else {
         let message = format!("this endpoint answers with {RESPONSE_JSON} or {JSON}: accept one of them");

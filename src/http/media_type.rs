@@ -1,6 +1,6 @@
 //! The media types of GraphQL's answers, and which of them a client accepts (RFC 9110, section 12.5.1).
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 pub const RESPONSE_JSON: &str = "application/graphql-response+json";
 pub const JSON: &str = "application/json";
@@ -18,7 +18,7 @@ pub fn acceptable(headers: &HeaderMap) -> Option<&'static str> {
     if !headers.contains_key(header::ACCEPT) {
         return Some(RESPONSE_JSON);
     }
-    let ranges = ranges(headers);
+    let ranges = ranges(headers, header::ACCEPT);
     let candidates = [RESPONSE_JSON, JSON].map(|media_type| (media_type, quality(&ranges, media_type)));
     let best = candidates.into_iter().reduce(|best, next| if next.1 > best.1 { next } else { best })?;
     (best.1 > 0.0).then_some(best.0)
@@ -26,14 +26,15 @@ pub fn acceptable(headers: &HeaderMap) -> Option<&'static str> {
 
 /// Whether a page is asked for by name, and no less than an answer would be.
 pub fn prefers_page(headers: &HeaderMap) -> bool {
-    let ranges = ranges(headers);
+    let ranges = ranges(headers, header::ACCEPT);
     let page =
         ranges.iter().find(|(range, _)| range.eq_ignore_ascii_case("text/html")).map_or(0.0, |(_, quality)| *quality);
     page > 0.0 && [RESPONSE_JSON, JSON].iter().all(|media_type| quality(&ranges, media_type) <= page)
 }
 
-fn ranges(headers: &HeaderMap) -> Vec<(&str, f32)> {
-    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+/// What a header such as Accept lists, each with its quality.
+pub fn ranges(headers: &HeaderMap, name: HeaderName) -> Vec<(&str, f32)> {
+    let accept = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     accept.flat_map(|value| value.split(',')).map(range).collect()
 }
 

@@ -7,7 +7,7 @@ mod admission;
 mod authzen;
 mod client;
 mod cookie;
-mod explorer;
+mod front_ends;
 mod graphql;
 mod headers;
 mod health;
@@ -28,6 +28,7 @@ use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
 
+pub use front_ends::dashboard_is_built_in;
 pub use server::{Certificate, ServerSettings, serve};
 use shares::Shares;
 
@@ -59,6 +60,7 @@ pub struct Options {
     pub trusted: Trusted,
     pub schema: SchemaOptions,
     pub explorer: bool,
+    pub dashboard: bool,
     /// `/metrics` is served elsewhere, by [`metrics_router`].
     pub private_metrics: bool,
     /// Tell each answer's number of SQL statements in a header.
@@ -133,10 +135,13 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/.well-known/jwks.json", get(health::jwks));
     if app.options.explorer {
+        router = router.route("/", get(front_ends::to_explorer)).route("/explorer/{*path}", get(front_ends::explorer));
+    }
+    if app.options.dashboard {
         router = router
-            .route("/", get(explorer::to_explorer))
-            .route("/graphql/explorer.js", get(explorer::script))
-            .route("/graphql/explorer.css", get(explorer::style));
+            .route("/admin", get(front_ends::to_dashboard))
+            .route("/admin/", get(front_ends::dashboard))
+            .route("/admin/{*path}", get(front_ends::dashboard));
     }
     if app.metrics.is_some() && !app.options.private_metrics {
         router = router.route("/metrics", get(health::metrics));

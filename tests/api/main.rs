@@ -16,6 +16,7 @@ mod deploy;
 mod documents;
 mod examples;
 mod federation;
+mod front_ends;
 mod graphql_over_http;
 mod guide;
 mod health;

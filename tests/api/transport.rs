@@ -9,7 +9,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::support::{Answer, Client, Setup, TestApp};
+use super::support::{Answer, Client, TestApp};
 
 const RESPONSE_JSON: &str = "application/graphql-response+json";
 
@@ -179,34 +179,6 @@ async fn a_request_keeps_its_id_if_it_is_one() {
     assert_eq!(missing.status, 404);
     assert!(missing.headers.contains_key("x-request-id"));
     assert_eq!(missing.headers["x-content-type-options"], "nosniff");
-}
-
-#[tokio::test]
-async fn a_browser_gets_the_explorer_and_nothing_from_elsewhere() {
-    let app = TestApp::start().await;
-    let client = app.anonymous();
-    let page = client
-        .send(client.http.get(client.url("/graphql")).header(ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8"))
-        .await;
-    assert_eq!(page.status, 200);
-    assert!(page.headers["content-type"].to_str().expect("text").starts_with("text/html"));
-    let policy = page.headers["content-security-policy"].to_str().expect("text");
-    assert!(
-        policy.contains("default-src 'none'")
-            && policy.contains("frame-ancestors 'none'")
-            && !policy.contains("unsafe")
-    );
-    let html = page.body.as_str().expect("a page");
-    assert!(!html.contains("http://") && !html.contains("https://"), "no other host");
-    for asset in ["/graphql/explorer.js", "/graphql/explorer.css"] {
-        assert!(html.contains(asset));
-        assert_eq!(client.get(asset).await.status, 200);
-    }
-    let mut setup = Setup::usual();
-    setup.options.explorer = false;
-    let without = TestApp::start_with(setup).await.anonymous();
-    let page = without.send(without.http.get(without.url("/graphql")).header(ACCEPT, "text/html")).await;
-    assert_eq!(page.status, 406);
 }
 
 #[tokio::test]

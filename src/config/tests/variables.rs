@@ -92,6 +92,7 @@ fn every_key_has_a_variable() {
             "https://a.example,https://b.example:8443",
             r#"["https://a.example", "https://b"#,
         ),
+        ("VOICEHIVE_HTTP__DASHBOARD", "false", "dashboard: false"),
         ("VOICEHIVE_HTTP__REFRESH_COOKIE", "true", "refresh_cookie: true"),
         ("VOICEHIVE_HTTP__MAX_CONNECTIONS", "20", "max_connections: 20,"),
         ("VOICEHIVE_HTTP__SHUTDOWN_TIMEOUT", "21", "shutdown_timeout: 21s"),

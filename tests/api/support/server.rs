@@ -120,6 +120,7 @@ impl Setup {
             trusted: Trusted::default(),
             schema: SchemaOptions { introspection: true, federation: false },
             explorer: true,
+            dashboard: true,
             private_metrics: false,
             show_statements: true,
         };
