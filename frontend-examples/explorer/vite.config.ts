@@ -13,6 +13,12 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     // In kB. The editor is that large, and comes after the page.
     chunkSizeWarningLimit: 3_000,
+    rolldownOptions: {
+      // GraphiQL makes the titles of its icons from the names of their functions.
+      output: { keepNames: true },
+      // Of directives to a compiler that has done its work on GraphiQL before.
+      onLog: (level, log, handle) => log.code !== 'MODULE_LEVEL_DIRECTIVE' && handle(level, log),
+    },
   },
   server: { proxy: { '/graphql': process.env.VOICEHIVE_URL ?? 'http://127.0.0.1:8000' } },
 });

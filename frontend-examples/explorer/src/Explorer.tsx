@@ -8,9 +8,10 @@ import { DOC_EXPLORER_PLUGIN } from '@graphiql/plugin-doc-explorer';
 import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { EXAMPLES } from './examples';
 import type { Fetcher } from './fetcher';
+import { AccessibleNames } from './inside/AccessibleNames';
+import { EditorSettings } from './inside/EditorSettings';
 import { OwnId } from './inside/OwnId';
 import { SchemaNotice } from './inside/SchemaNotice';
-import { SystemTheme } from './inside/SystemTheme';
 import { storage } from './storage';
 
 const PLUGINS = [HISTORY_PLUGIN];
@@ -33,12 +34,12 @@ export function Explorer({ fetcher, viewerId }: ExplorerProps) {
       visiblePlugin={IS_FIRST_VISIT ? DOC_EXPLORER_PLUGIN : undefined}
       shouldPersistHeaders={false}
       storage={storage}
-      schemaDescription
       inputValueDeprecation
     >
       <SchemaNotice />
       <OwnId viewerId={viewerId} />
-      <SystemTheme />
+      <EditorSettings />
+      <AccessibleNames />
     </GraphiQL>
   );
 }

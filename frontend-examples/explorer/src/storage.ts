@@ -3,8 +3,8 @@
 const PREFIX = 'graphiql:';
 /** Texts of their own; the other things kept are JSON that holds such texts. */
 const TEXTS = ['graphiql:query', 'graphiql:variables'];
-/** A field of an input whose value is a secret, in a query or in the JSON of variables. */
-const SECRET = /(\w*(?:password|token|secret|api_?key)"?\s*:\s*)("""[\s\S]*?"""|"(?:[^"\\\n]|\\.)*")/gi;
+/** A secret in a query or in the JSON of variables: what stands after a field of such a name, or after such a variable's type. */
+const SECRET = /(\w*(?:password|token|secret|api_?key)"?\s*:\s*(?:\w+\s*=\s*)?)("""[\s\S]*?"""|"(?:[^"\\\n]|\\.)*")/gi;
 /** Of the demo account, in the first example and in the README. */
 const PUBLIC = '"admin123"';
 

@@ -15,8 +15,7 @@ export function OwnId({ viewerId }: { viewerId: string | null }) {
   useEffect(() => {
     if (editor === undefined || viewerId === null) return;
     const variables = editor.getValue();
-    const written = localStorage.getItem(WRITTEN) ?? NOBODY;
-    const filled = variables.replaceAll(JSON.stringify(NOBODY), JSON.stringify(viewerId)).replaceAll(written, viewerId);
+    const filled = variables.replaceAll(NOBODY, viewerId).replaceAll(localStorage.getItem(WRITTEN) ?? NOBODY, viewerId);
     if (filled === variables) return;
     editor.setValue(filled);
     localStorage.setItem(WRITTEN, viewerId);

@@ -1,0 +1,31 @@
+// Mends what GraphiQL 5.4 tells assistive technology. Its tabs hold buttons, which the role of a tab hides: they are told as a list
+// of buttons. Its history names every entry "Set active": the name is the entry's own text.
+import { useEffect } from 'react';
+
+const WATCHED: MutationObserverInit = { childList: true, subtree: true, attributeFilter: ['role', 'aria-selected', 'aria-label'] };
+
+export function AccessibleNames() {
+  useEffect(() => {
+    const container = document.querySelector('.graphiql-container');
+    if (container === null) return;
+    const mend = () => {
+      container.querySelector('.graphiql-tabs[role]')?.removeAttribute('role');
+      container.querySelector('[role=tabpanel]')?.setAttribute('role', 'region');
+      for (const tab of container.querySelectorAll('.graphiql-tab')) mendTab(tab);
+      for (const entry of container.querySelectorAll('.graphiql-history-item-label[aria-label]')) entry.removeAttribute('aria-label');
+    };
+    mend();
+    const observer = new MutationObserver(mend);
+    observer.observe(container, WATCHED);
+    return () => observer.disconnect();
+  }, []);
+  return null;
+}
+
+function mendTab(tab: Element): void {
+  tab.removeAttribute('role');
+  const isSelected = tab.getAttribute('aria-selected');
+  if (isSelected === null) return;
+  tab.querySelector('.graphiql-tab-button')?.setAttribute('aria-current', isSelected);
+  tab.removeAttribute('aria-selected');
+}

@@ -1,0 +1,81 @@
+//! The front ends in a real browser: Chromium, driven by the programs beside this file, each on a server and a database of its own.
+//! With `VOICEHIVE_SCREENSHOTS` set to a folder, pictures of all pages are left there.
+
+#[path = "../api/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with the other black-box tests, which use all of it")]
+mod support;
+
+use std::process::Command;
+
+use support::{PASSWORD, TestApp, in_node_folder};
+
+/// A browser uses both cores as it is.
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+/// The demo's hotel and people, others to sign in as, and a list to scroll.
+async fn world() -> TestApp {
+    let app = TestApp::start().await;
+    app.user("admin@example.org").role("SYSTEM_ADMIN").everywhere().create().await;
+    for email in ["reader@example.org", "changing@example.org", "clumsy@example.org"] {
+        app.user(email).role("HOTEL_ADMIN").everywhere().create().await;
+    }
+    app.user("colleague@hotel1.com").role("HOTEL_STAFF").hotel("hotel-001").create().await;
+    app.sql("UPDATE users SET first_name = 'Rita', last_name = 'Reader' WHERE email = 'reader@example.org'").await;
+    app.sql(
+        "INSERT INTO users (id, email, password_hash, first_name, last_name, email_verified) \
+         SELECT gen_random_uuid(), 'guest.' || to_char(n, 'FM0000') || '@example.org', 'none', 'Guest', to_char(n, 'FM0000'), true \
+         FROM generate_series(1, 3000) AS n",
+    )
+    .await;
+    app
+}
+
+async fn drive(program: &'static str) {
+    let _one = ONE_AT_A_TIME.lock().await;
+    let app = world().await;
+    let url = format!("http://{}", app.address);
+    let browser = BROWSERS.into_iter().find(|name| Command::new(name).arg("--version").output().is_ok());
+    let browser = browser.expect("a browser: scripts/install-chromium installs one");
+    let output = tokio::task::spawn_blocking(move || {
+        let which = Command::new("sh").arg("-c").arg(format!("command -v {browser}")).output().expect("sh runs");
+        Command::new("node")
+            .args(["--test", "--test-reporter=spec", program])
+            .current_dir(in_node_folder("tests/browser"))
+            .env("VOICEHIVE_URL", url)
+            .env("VOICEHIVE_PASSWORD", PASSWORD)
+            .env("VOICEHIVE_BROWSER", String::from_utf8_lossy(&which.stdout).trim())
+            .output()
+            .expect("node runs")
+    });
+    let output = output.await.expect("runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    println!("{text}");
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_in() {
+    drive("sign-in.test.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users() {
+    drive("users.test.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions() {
+    drive("sessions.test.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages() {
+    drive("pages.test.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explorer() {
+    drive("explorer.test.mjs").await;
+}
