@@ -1,5 +1,6 @@
 //! The front ends in a real browser: Chromium, driven by the programs beside this file, each on a server and a database of its own.
-//! With `VOICEHIVE_SCREENSHOTS` set to a folder, pictures of all pages are left there.
+//! With `VOICEHIVE_SCREENSHOTS` set to a folder, pictures of all pages are left there; `VOICEHIVE_GUESTS` makes the list of users
+//! longer than 3,000.
 
 #[path = "../api/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the other black-box tests, which use all of it")]
@@ -23,11 +24,12 @@ async fn world() -> TestApp {
     }
     app.user("colleague@hotel1.com").role("HOTEL_STAFF").hotel("hotel-001").create().await;
     app.sql("UPDATE users SET first_name = 'Rita', last_name = 'Reader' WHERE email = 'reader@example.org'").await;
-    app.sql(
+    let guests = std::env::var("VOICEHIVE_GUESTS").unwrap_or_else(|_| "3000".to_owned());
+    app.sql(&format!(
         "INSERT INTO users (id, email, password_hash, first_name, last_name, email_verified) \
-         SELECT gen_random_uuid(), 'guest.' || to_char(n, 'FM0000') || '@example.org', 'none', 'Guest', to_char(n, 'FM0000'), true \
-         FROM generate_series(1, 3000) AS n",
-    )
+         SELECT gen_random_uuid(), 'guest.' || to_char(n, 'FM0000000') || '@example.org', 'none', 'Guest', to_char(n, 'FM0000000'), true \
+         FROM generate_series(1, {guests}) AS n; ANALYZE users"
+    ))
     .await;
     app
 }
@@ -73,6 +75,11 @@ async fn sessions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages() {
     drive("pages.test.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn speed() {
+    drive("speed.test.mjs").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

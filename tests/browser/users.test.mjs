@@ -6,17 +6,17 @@ import { api, heading, openAs, rest, row } from './support.mjs';
 test('the list is searched as one types, and the search stands in the address bar', async () => {
   const { page, context, faults } = await openAs('admin@example.org');
   await rest(page);
-  await page.getByLabel('Search').pressSequentially('guest 0123');
-  await row(page, 'guest.0123@').waitFor();
+  await page.getByLabel('Search').pressSequentially('guest 0000123');
+  await row(page, 'guest.0000123@').waitFor();
   await page.waitForFunction(() => document.querySelectorAll('[role=row]').length === 2);
-  assert.equal(new URL(page.url()).searchParams.get('q'), 'guest 0123');
+  assert.equal(new URL(page.url()).searchParams.get('q'), 'guest 0000123');
   await page.reload();
-  await row(page, 'guest.0123@').waitFor();
-  assert.equal(await page.getByLabel('Search').inputValue(), 'guest 0123');
+  await row(page, 'guest.0000123@').waitFor();
+  assert.equal(await page.getByLabel('Search').inputValue(), 'guest 0000123');
   await page.getByLabel('Search').fill('nobody is called this');
   await page.getByText('No user matches.').waitFor();
   await page.getByRole('button', { name: 'Clear', exact: true }).click();
-  await row(page, 'guest.0001@').waitFor();
+  await row(page, 'reader@example.org').waitFor();
   await page.getByLabel('Role').selectOption({ label: 'System administrator' });
   await row(page, 'admin@example.org').waitFor();
   await page.waitForFunction(() => document.querySelectorAll('[role=row]').length === 3);
@@ -48,28 +48,29 @@ test('the list has no end, is sorted, and holds only the rows in sight', async (
   assert.deepEqual(found, [...found].sort());
   await page.getByRole('columnheader', { name: 'Email' }).click();
   await page.waitForURL(/direction=DESC/);
-  await row(page, 'guest.3000@').waitFor();
+  await page.screenshot({path:'/tmp/desc.png'}); await page.waitForTimeout(1500); await page.screenshot({path:'/tmp/desc2.png'});
+  await row(page, 'guest.0003000@').waitFor();
   assert.deepEqual(faults, []);
   await context.close();
 });
 
 test('roles are given to several users at once', async () => {
-  const { page, context, faults } = await openAs('admin@example.org', '/admin/users?q=guest.000');
-  await row(page, 'guest.0002@').waitFor();
-  for (const email of ['guest.0002@', 'guest.0004@']) await row(page, email).getByRole('checkbox').click({ force: true });
+  const { page, context, faults } = await openAs('admin@example.org', '/admin/users?q=guest.000000');
+  await row(page, 'guest.0000002@').waitFor();
+  for (const email of ['guest.0000002@', 'guest.0000004@']) await row(page, email).getByRole('checkbox').click({ force: true });
   await page.getByText('2 users chosen').waitFor();
   await page.getByRole('button', { name: 'Give roles…' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByLabel('Hotel staff').check();
   await dialog.getByRole('button', { name: 'Give roles' }).click();
   await page.getByRole('status').getByText('done for 2 users').waitFor();
-  await row(page, 'guest.0002@').getByText('Hotel staff').waitFor();
+  await row(page, 'guest.0000002@').getByText('Hotel staff').waitFor();
   const { users } = await api(
     'admin@example.org',
-    '{ users(filter: {search: "guest.000"}) { nodes { email roles { name } } } }',
+    '{ users(filter: {search: "guest.000000"}) { nodes { email roles { name } } } }',
   );
   const staff = users.nodes.filter(({ roles }) => roles.some(({ name }) => name === 'HOTEL_STAFF'));
-  assert.deepEqual(staff.map(({ email }) => email).sort(), ['guest.0002@example.org', 'guest.0004@example.org']);
+  assert.deepEqual(staff.map(({ email }) => email).sort(), ['guest.0000002@example.org', 'guest.0000004@example.org']);
   assert.deepEqual(faults, []);
   await context.close();
 });
@@ -78,12 +79,12 @@ test('a user is added, told what is wrong first, and deactivated', async () => {
   const { page, context, faults } = await openAs('admin@example.org');
   await page.getByRole('button', { name: 'Add a user' }).click();
   const dialog = page.getByRole('dialog');
-  await dialog.getByLabel('Email').fill('guest.0001@example.org');
+  await dialog.getByLabel('Email', { exact: true }).fill('guest.0000001@example.org');
   await dialog.getByLabel('First name').fill('Nora');
   await dialog.getByLabel('Last name').fill('Berg');
   await dialog.getByRole('button', { name: 'Add', exact: true }).click();
   await page.waitForFunction(() => document.querySelector('[role=dialog] input[name=email]').getAttribute('aria-invalid') === 'true');
-  await dialog.getByLabel('Email').fill('nora.berg@example.org');
+  await dialog.getByLabel('Email', { exact: true }).fill('nora.berg@example.org');
   await dialog.getByRole('button', { name: 'Add', exact: true }).click();
   await dialog.getByRole('heading', { name: 'Nora Berg was added' }).waitFor();
   assert.match(await dialog.locator('output').innerText(), /^\S{20}$/);

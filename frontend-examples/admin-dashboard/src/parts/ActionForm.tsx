@@ -1,8 +1,11 @@
-// A form that runs a mutation. Errors stand at the fields they belong to; those of no field stand on top.
-import { useRef, type FormEvent, type ReactNode } from 'react';
-import { Form } from 'react-aria-components';
+// A form that runs a mutation. Errors stand at the fields they belong to; those of no field stand on top. They stay until the form
+// is sent again: a line that went away as one presses the button would move the button.
+import { createContext, useRef, type FormEvent, type ReactNode } from 'react';
 import type { Outcome } from '../api/useAction';
 import { fieldOf } from '../api/errors';
+
+/** What is wrong with each field, by its name. */
+export const FieldErrors = createContext<Record<string, string[]>>({});
 
 interface ActionFormProps {
   outcome: Outcome;
@@ -29,7 +32,8 @@ export function ActionForm({ outcome, submitLabel, onSubmit, beside, danger = fa
     onSubmit(new FormData(event.currentTarget));
   }
   return (
-    <Form ref={form} validationErrors={byField} onSubmit={submit}>
+    // The service decides what is valid.
+    <form ref={form} noValidate onSubmit={submit}>
       {unplaced.length > 0 && (
         <div className="failure" role="alert">
           {unplaced.map((message) => (
@@ -37,13 +41,13 @@ export function ActionForm({ outcome, submitLabel, onSubmit, beside, danger = fa
           ))}
         </div>
       )}
-      {children}
+      <FieldErrors value={byField}>{children}</FieldErrors>
       <div className="actions">
         {beside}
         <button type="submit" className={danger ? 'danger' : 'primary'} disabled={outcome.running}>
           {submitLabel}
         </button>
       </div>
-    </Form>
+    </form>
   );
 }

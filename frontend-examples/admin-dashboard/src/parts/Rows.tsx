@@ -1,5 +1,5 @@
 // A table of an endless list: only the rows in sight are in the page, and the next ones are asked for before the end is reached.
-import type { ReactNode } from 'react';
+import { useEffect, useRef, type ReactNode } from 'react';
 import {
   Cell,
   CheckboxButton,
@@ -25,6 +25,8 @@ export interface RowsColumn<Node> {
   sortable?: boolean;
   /** Pixels; a share of what is left where none is given. */
   width?: number;
+  /** Pixels that it takes at least. */
+  least?: number;
 }
 
 export type RowsPages<Node extends { id: string }> = ReturnType<typeof usePages<never, never, Node>>;
@@ -47,7 +49,10 @@ interface RowsProps<Node extends { id: string }> {
 const HEIGHT = 44;
 
 export function Rows<Node extends { id: string }>({ label, pages, columns, empty, href, sort, onSort, selection, onSelect }: RowsProps<Node>) {
-  const { nodes, loading, stale, waiting, hasNextPage, loadMore, error, retry } = pages;
+  const { key, nodes, loading, stale, waiting, hasNextPage, loadMore, error, retry } = pages;
+  const table = useRef<HTMLDivElement>(null);
+  // Other rows are read from the first one on.
+  useEffect(() => table.current?.scrollTo({ top: 0 }), [key]);
   if (error !== undefined && nodes.length === 0) return <Failure error={error} retry={retry} />;
   if (loading) return <Loading />;
   const selectable = onSelect !== undefined;
@@ -56,6 +61,7 @@ export function Rows<Node extends { id: string }>({ label, pages, columns, empty
       {error !== undefined && <Failure error={error} retry={retry} />}
       <Virtualizer layout={TableLayout} layoutOptions={{ rowHeight: HEIGHT, headingHeight: HEIGHT, loaderHeight: HEIGHT }}>
         <Table
+          ref={table}
           aria-label={label}
           aria-busy={waiting}
           className={stale ? 'rows stale' : 'rows'}
@@ -71,8 +77,8 @@ export function Rows<Node extends { id: string }>({ label, pages, columns, empty
                 <Pick />
               </Column>
             )}
-            {columns.map(({ id, title, sortable = false, width }, index) => (
-              <Column key={id} id={id} isRowHeader={index === 0} allowsSorting={sortable} {...(width !== undefined && { width })} minWidth={110}>
+            {columns.map(({ id, title, sortable = false, width, least = 110 }, index) => (
+              <Column key={id} id={id} isRowHeader={index === 0} allowsSorting={sortable} {...(width !== undefined && { width })} minWidth={least}>
                 {({ sortDirection }) => (
                   <>
                     {title}

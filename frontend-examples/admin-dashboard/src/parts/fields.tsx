@@ -1,6 +1,7 @@
 // Fields of a form: a label, an input, a hint, and the error that belongs to it.
-import type { ReactNode } from 'react';
+import { use, type ReactNode } from 'react';
 import { FieldError, Input, Label, Text, TextArea, TextField, type TextFieldProps } from 'react-aria-components';
+import { FieldErrors } from './ActionForm';
 
 interface FieldProps extends Omit<TextFieldProps, 'children'> {
   label: string;
@@ -10,12 +11,13 @@ interface FieldProps extends Omit<TextFieldProps, 'children'> {
 }
 
 export function Field({ label, hint, long = false, ...props }: FieldProps) {
+  const errors = use(FieldErrors)[props.name ?? ''] ?? [];
   return (
-    <TextField {...props} className="field">
+    <TextField {...props} className="field" isInvalid={errors.length > 0} validationBehavior="aria">
       <Label>{label}</Label>
       {long ? <TextArea rows={4} /> : <Input />}
       {hint !== undefined && <Text slot="description">{hint}</Text>}
-      <FieldError />
+      <FieldError>{errors.join(' ')}</FieldError>
     </TextField>
   );
 }
