@@ -48,7 +48,7 @@ test('the list has no end, is sorted, and holds only the rows in sight', async (
   assert.deepEqual(found, [...found].sort());
   await page.getByRole('columnheader', { name: 'Email' }).click();
   await page.waitForURL(/direction=DESC/);
-  await page.screenshot({path:'/tmp/desc.png'}); await page.waitForTimeout(1500); await page.screenshot({path:'/tmp/desc2.png'});
+
   await row(page, 'guest.0003000@').waitFor();
   assert.deepEqual(faults, []);
   await context.close();

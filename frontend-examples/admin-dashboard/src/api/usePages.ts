@@ -74,8 +74,8 @@ export function usePages<Data, Variables extends AnyVariables, Node extends { id
 
   return {
     nodes,
-    /** Another one for other rows. */
-    key: held.key,
+    /** What was asked for last. */
+    key,
     /** The first answer is not there yet. */
     loading: held.pages.length === 0,
     /** The rows are of another question than the one that was asked last. */
