@@ -16,6 +16,7 @@ import { storage } from './storage';
 
 const PLUGINS = [HISTORY_PLUGIN];
 const IS_FIRST_VISIT = storage.length === 0;
+const HAS_ROOM = matchMedia('(min-width: 60rem)').matches;
 
 interface ExplorerProps {
   fetcher: Fetcher;
@@ -31,7 +32,7 @@ export function Explorer({ fetcher, viewerId }: ExplorerProps) {
       defaultEditorToolsVisibility="variables"
       plugins={PLUGINS}
       // Afterwards it is as the person left it.
-      visiblePlugin={IS_FIRST_VISIT ? DOC_EXPLORER_PLUGIN : undefined}
+      visiblePlugin={IS_FIRST_VISIT && HAS_ROOM ? DOC_EXPLORER_PLUGIN : undefined}
       shouldPersistHeaders={false}
       storage={storage}
       inputValueDeprecation

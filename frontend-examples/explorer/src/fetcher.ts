@@ -13,22 +13,31 @@ export type Fetcher = (request: Request, options?: { headers?: Record<string, un
 
 export function createFetcher(session: Session): Fetcher {
   return async (request, options) => {
-    const headers = headersOf(options?.headers ?? {});
-    if (headers.has('Authorization') || headers.has('X-API-Key')) return post(session.endpoint, request, headers);
-
-    let { tokens } = session;
-    if (tokens !== null && session.expired) tokens = await session.refresh(tokens.accessToken);
-    if (tokens === null) return post(session.endpoint, request, headers);
-
-    headers.set('Authorization', `Bearer ${tokens.accessToken}`);
-    const answer = await post(session.endpoint, request, headers);
-    if (!wasRefused(answer)) return answer;
-    const next = await session.refresh(tokens.accessToken);
-    // Where there are none, the session is over: the header says so, and the answer why.
-    if (next === null) return answer;
-    headers.set('Authorization', `Bearer ${next.accessToken}`);
-    return post(session.endpoint, request, headers);
+    try {
+      return await send(session, request, headersOf(options?.headers ?? {}));
+    } catch (error) {
+      // GraphiQL would show where in this program it was thrown.
+      if (error instanceof ServiceError) return { errors: [{ message: error.message }] };
+      throw error;
+    }
   };
+}
+
+async function send(session: Session, request: Request, headers: Headers): Promise<FormattedExecutionResult> {
+  if (headers.has('Authorization') || headers.has('X-API-Key')) return post(session.endpoint, request, headers);
+
+  let { tokens } = session;
+  if (tokens !== null && session.expired) tokens = await session.refresh(tokens.accessToken);
+  if (tokens === null) return post(session.endpoint, request, headers);
+
+  headers.set('Authorization', `Bearer ${tokens.accessToken}`);
+  const answer = await post(session.endpoint, request, headers);
+  if (!wasRefused(answer)) return answer;
+  const next = await session.refresh(tokens.accessToken);
+  // Where there are none, the session is over: the header says so, and the answer why.
+  if (next === null) return answer;
+  headers.set('Authorization', `Bearer ${next.accessToken}`);
+  return post(session.endpoint, request, headers);
 }
 
 /** Nothing was run then, so that even a mutation can be sent again. */

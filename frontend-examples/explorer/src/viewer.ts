@@ -23,8 +23,13 @@ export function useViewer(fetcher: Fetcher, session: string | null): Known {
     if (session === null) return;
     let isCurrent = true;
     readViewer(fetcher).then(
-      (viewer) => isCurrent && setKnown({ viewer, failure: null }),
-      (error: unknown) => isCurrent && setKnown({ viewer: null, failure: error instanceof Error ? error.message : String(error) }),
+      (viewer) => {
+        if (isCurrent) setKnown({ viewer, failure: null });
+      },
+      (error: unknown) => {
+        const failure = error instanceof Error ? error.message : String(error);
+        if (isCurrent) setKnown({ viewer: null, failure });
+      },
     );
     return () => {
       isCurrent = false;

@@ -41,9 +41,10 @@ async function attempt(session: Session, email: string, password: string): Promi
   try {
     const { errors, retryAfter } = await session.signIn(email, password, false);
     if (errors.length === 0) return null;
-    const messages = errors.map(({ message }) => message);
+    // The service counts seconds; minutes read better.
+    const messages = errors.map(({ message }) => message.replace(/ Try again in \d+ seconds?\.$/, ''));
     if (retryAfter !== null) messages.push(`Try again in ${minutes(retryAfter)}.`);
-    return messages.map((message) => (/[.!?]$/.test(message) ? message : `${message}.`)).join(' ');
+    return messages.join(' ');
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

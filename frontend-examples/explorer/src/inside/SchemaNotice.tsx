@@ -1,11 +1,13 @@
-// Says plainly where the schema could not be read, and what is missing without it. Queries run all the same.
+// Says plainly where the schema could not be read, and what is missing without it. Queries can be sent all the same.
 import { useGraphiQL } from '@graphiql/react';
+
+const WITHOUT = 'Without it there are no documentation and no suggestions; queries can be sent all the same.';
 
 export function SchemaNotice() {
   const failure = useGraphiQL((state) => state.fetchError);
   return (
     <p className="notice" role="status">
-      {failure !== null && `The schema could not be read: ${reason(failure)} Queries run all the same, but without documentation and suggestions.`}
+      {failure !== null && `The schema could not be read: ${reason(failure)} ${WITHOUT}`}
     </p>
   );
 }
