@@ -45,6 +45,7 @@ mod tenants;
 mod throttle;
 mod tls;
 mod tokens;
+mod tools;
 mod traces;
 mod transport;
 mod user_files;

@@ -29,7 +29,7 @@ test('who is locked out reads for how long', async () => {
     await page.getByRole('button', { name: 'Sign in', exact: true, disabled: false }).waitFor();
   }
   await signIn(page, 'clumsy@example.org');
-  await page.getByRole('alert').getByText(/tried again in \d+ minutes/).waitFor();
+  await page.getByRole('alert').getByText(/Try again in \d+ minutes/).waitFor();
   assert.deepEqual(faults, []);
   await context.close();
 });
