@@ -17,6 +17,7 @@ test:
 	@scripts/install-other-postgresql 14 >/dev/null
 	@scripts/install-other-postgresql 18 >/dev/null
 	@scripts/install-chromium
+	@scripts/install-python
 	cargo test --locked
 	@scripts/wait-for-tests-to-end
 	scripts/prepare-queries --check

@@ -1,8 +1,9 @@
 //! The examples for front ends run as they are.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use super::support::{TestApp, in_node_folder};
+use super::support::{TestApp, in_node_folder, sha256};
 
 async fn run(app: &TestApp, program: &str, file: &str) -> Option<Output> {
     let path = format!("{}/frontend-examples/{file}", env!("CARGO_MANIFEST_DIR"));
@@ -54,6 +55,47 @@ async fn an_example_administers_a_user() {
         assert!(text.lines().any(|printed| printed == line), "{line}: {text}");
     }
     assert_eq!(app.count("SELECT count(*) FROM users").await, 3);
+}
+
+/// A Python with the packages that the example names, made once for each list of them.
+fn python() -> PathBuf {
+    let requirements = concat!(env!("CARGO_MANIFEST_DIR"), "/frontend-examples/python/requirements.txt");
+    let named = sha256(&std::fs::read_to_string(requirements).expect("a list"));
+    let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("python-{}", &named[..16]));
+    let python = environment.join("bin/python");
+    let done = environment.join("done");
+    if !done.exists() {
+        let run = |program: &Path, arguments: &[&str]| {
+            let output =
+                Command::new(program).args(arguments).output().expect("runs: scripts/install-python installs it");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        };
+        run(Path::new("python3"), &["-m", "venv", "--clear", environment.to_str().expect("text")]);
+        run(&python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements]);
+        std::fs::write(done, "").expect("a file");
+    }
+    python
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_example_in_python_signs_in_pages_and_signs_out() {
+    let app = TestApp::start().await;
+    let python = tokio::task::spawn_blocking(python).await.expect("made");
+    let output = run(&app, python.to_str().expect("text"), "python/list_users.py").await.expect("python is there");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "Refused: INVALID_CREDENTIALS",
+            "admin@voicehive-hotels.eu SYSTEM_ADMIN",
+            "operator@voicehive-hotels.eu HOTEL_ADMIN",
+            "manager@hotel1.com HOTEL_STAFF",
+            "manager@hotel1.com may access hotel:hotel-001",
+            "Signed out of 1 session",
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
