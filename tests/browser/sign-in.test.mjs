@@ -5,6 +5,9 @@ import { heading, open, openAs, PASSWORD, rest, signIn } from './support.mjs';
 
 test('a wrong password is told plainly, the right one lets in', async () => {
   const { page, context, faults } = await open('/admin/');
+  const password = page.getByLabel('Password');
+  assert.equal(await password.getAttribute('type'), 'password');
+  assert.equal(await password.getAttribute('autocomplete'), 'current-password');
   await signIn(page, 'admin@example.org', 'not the password');
   await page.getByRole('alert').getByText('Email or password is wrong').waitFor();
   await page.getByLabel('Password').fill(PASSWORD);

@@ -4,8 +4,8 @@ import { service } from "./service.js";
 
 function setting(name: string, usual?: string): string {
   const value = process.env[name] ?? usual;
-  if (value === undefined) {
-    console.error(`${name} is missing`);
+  if (value === undefined || value === "") {
+    console.error(`${name} is missing: set it in the environment`);
     process.exit(1);
   }
   return value;

@@ -19,8 +19,8 @@ export function SignInPage() {
         String(values.get('password')),
         values.has('rememberMe'),
       );
-      const failure = retryAfter === null ? null : `This account can be tried again in ${inWords(retryAfter)}.`;
-      setOutcome({ ...IDLE, errors, failure });
+      const locked = `Too many failed sign-ins. Try again in ${inWords(retryAfter ?? 0)}, or ask an administrator to unlock the account.`;
+      setOutcome(retryAfter === null ? { ...IDLE, errors } : { ...IDLE, failure: locked });
     } catch (error) {
       setOutcome({ ...IDLE, failure: error instanceof Error ? error.message : String(error) });
     }
