@@ -9,6 +9,21 @@ const SEARCHES = ['guest.0000123', 'guest.0000999', 'guest.0001500', 'guest.0002
 /** What a person takes for at once, in milliseconds (Miller 1968; Nielsen 1993). */
 const AT_ONCE = 1_000;
 
+/** In the page itself, at each frame: when a row with this text is there, in milliseconds since the page was asked for. */
+const seen = (page, text) =>
+  page.evaluate(
+    (text) =>
+      new Promise((resolve) => {
+        const look = () => {
+          const rows = [...document.querySelectorAll('[role=row]')];
+          if (rows.some((row) => row.textContent.includes(text))) resolve(performance.now());
+          else requestAnimationFrame(look);
+        };
+        look();
+      }),
+    text,
+  );
+
 const median = (numbers) => [...numbers].sort((one, other) => one - other)[Math.floor(numbers.length / 2)];
 
 test('nobody waits for the list or for what they search', async () => {
@@ -25,10 +40,8 @@ test('nobody waits for the list or for what they search', async () => {
     await page.getByRole('link', { name: 'Roles' }).click();
     await page.getByRole('rowheader', { name: /user:view/ }).waitFor();
     // A page that is loaded anew holds nothing.
-    const began = Date.now();
     await page.goto(new URL('/admin/users', page.url()).href, { waitUntil: 'commit' });
-    await row(page, 'admin@example.org').waitFor();
-    shown.push(Date.now() - began);
+    shown.push(await seen(page, 'admin@example.org'));
     await rest(page);
   }
   const list = { shown: median(shown), api: median(answered) };
@@ -39,15 +52,14 @@ test('nobody waits for the list or for what they search', async () => {
     await row(page, 'admin@example.org').waitFor();
     await rest(page);
     answered.splice(0, Infinity, ...answered.slice(0, found.length));
-    const began = Date.now();
+    const began = await page.evaluate(() => performance.now());
     await page.getByLabel('Search').fill(text);
-    await row(page, `${text}@`).waitFor();
-    found.push(Date.now() - began);
+    found.push((await seen(page, `${text}@`)) - began);
     await rest(page);
   }
   const search = { shown: median(found), api: median(answered) };
   for (const [what, { shown, api }] of Object.entries({ list, search })) {
-    console.log(`${what}: ${shown} ms until it is seen, ${api.toFixed(1)} ms of them the API's: ${(shown / api).toFixed(1)} times as long`);
+    console.log(`${what}: ${shown.toFixed(0)} ms until it is seen, ${api.toFixed(1)} ms of them the API's: ${(shown / api).toFixed(1)} times as long`);
     assert.ok(shown < AT_ONCE, `${what} took ${shown} ms`);
   }
   await context.close();
