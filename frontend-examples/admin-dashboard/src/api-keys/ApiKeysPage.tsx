@@ -66,13 +66,13 @@ const REVOKE = graphql(`
 const COLUMNS: RowsColumn<KeyRowFragment>[] = [
   { id: 'name', title: 'Name', cell: ({ name }) => name },
   { id: 'service', title: 'Service', cell: ({ serviceName }) => serviceName },
+  { id: 'status', title: 'Status', width: 110, cell: statusOf },
+  { id: 'used', title: 'Last used', width: 205, cell: ({ lastUsedAt }) => <Time at={lastUsedAt} /> },
+  { id: 'revoke', title: 'Revoke', width: 120, cell: (key) => key.active && <Revoke apiKey={key} /> },
   { id: 'prefix', title: 'Begins with', width: 150, cell: ({ prefix }) => <code>{prefix}</code> },
   { id: 'may', title: 'May', cell: ({ permissions }) => permissions.join(', ') },
   { id: 'hotels', title: 'Hotels', cell: hotelsOf },
-  { id: 'used', title: 'Last used', width: 205, cell: ({ lastUsedAt }) => <Time at={lastUsedAt} /> },
   { id: 'expires', title: 'Expires', width: 205, cell: ({ expiresAt }) => <Time at={expiresAt} /> },
-  { id: 'status', title: 'Status', width: 110, cell: statusOf },
-  { id: 'revoke', title: 'Revoke', width: 120, cell: (key) => key.active && <Revoke apiKey={key} /> },
 ];
 
 function hotelsOf({ hotelScope, hotels }: KeyRowFragment): string {

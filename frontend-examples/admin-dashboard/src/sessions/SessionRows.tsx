@@ -62,11 +62,11 @@ export function SessionRows({ label, pages, ofOneUser = false }: SessionRowsProp
 const COLUMNS: RowsColumn<SessionRowFragment>[] = [
   { id: 'device', title: 'Device', least: 190, cell: ({ userAgent, current }) => `${deviceOf(userAgent)}${current ? ' (this one)' : ''}` },
   { id: 'user', title: 'User', cell: ({ user }) => <Link to={`/users/${user.id}`}>{user.displayName}</Link> },
-  { id: 'address', title: 'Address', width: 120, cell: ({ ipAddress }) => ipAddress ?? 'unknown' },
-  { id: 'began', title: 'Signed in', width: 205, cell: ({ createdAt }) => <Time at={createdAt} /> },
-  { id: 'used', title: 'Last used', width: 205, cell: ({ lastUsedAt }) => <Time at={lastUsedAt} /> },
   { id: 'status', title: 'Status', width: 95, cell: (session) => <Status session={session} /> },
+  { id: 'used', title: 'Last used', width: 205, cell: ({ lastUsedAt }) => <Time at={lastUsedAt} /> },
   { id: 'end', title: 'End', width: 170, cell: (session) => session.status === 'ACTIVE' && <End session={session} /> },
+  { id: 'began', title: 'Signed in', width: 205, cell: ({ createdAt }) => <Time at={createdAt} /> },
+  { id: 'address', title: 'Address', width: 120, cell: ({ ipAddress }) => ipAddress ?? 'unknown' },
 ];
 
 function Status({ session: { status, revokeReason } }: { session: SessionRowFragment }) {

@@ -67,7 +67,7 @@ const USER_COUNT = graphql(`
 
 const COLUMNS: RowsColumn<UserRowFragment>[] = [
   { id: 'LAST_NAME', title: 'Name', sortable: true, cell: (user) => user.displayName },
-  { id: 'EMAIL', title: 'Email', sortable: true, cell: (user) => user.email },
+  { id: 'EMAIL', title: 'Email', sortable: true, least: 230, cell: (user) => user.email },
   { id: 'status', title: 'Status', width: 125, cell: (user) => <UserStatus user={user} /> },
   { id: 'roles', title: 'Roles', cell: (user) => user.roles.map((role) => role.displayName).join(', ') },
   { id: 'hotels', title: 'Hotels', cell: hotelsOf },
