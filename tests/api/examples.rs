@@ -108,5 +108,5 @@ async fn the_example_of_a_service_passes_its_own_tests() {
     });
     let output = output.await.expect("runs");
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("# pass 6"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && text.contains("# pass 7"), "{text}{}", String::from_utf8_lossy(&output.stderr));
 }

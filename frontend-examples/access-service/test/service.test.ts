@@ -1,6 +1,7 @@
 // The service against the real VoiceHive Identity, whose URL the environment says. It is a server of its own, made for the test.
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
@@ -145,4 +146,14 @@ test("what is kept is bounded, and errors are not kept", async () => {
   assert.equal(await kept.get("a", find), 4, "the oldest has gone");
   await assert.rejects(kept.get("d", () => Promise.reject(new Error("no"))));
   assert.equal(await kept.get("d", find), 5);
+});
+
+test("without an API key it does not start, and says what is missing", async () => {
+  const main = new URL("../src/main.js", import.meta.url);
+  for (const key of [undefined, ""]) {
+    const environment: NodeJS.ProcessEnv = { ...process.env, IDENTITY_URL: identityUrl, IDENTITY_API_KEY: key };
+    const started = spawnSync(process.execPath, [main.pathname], { env: environment, encoding: "utf8", timeout: 10_000 });
+    assert.equal(started.status, 1);
+    assert.match(started.stderr, /IDENTITY_API_KEY/);
+  }
 });
