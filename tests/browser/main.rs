@@ -24,6 +24,7 @@ async fn world() -> TestApp {
     }
     app.user("colleague@hotel1.com").role("HOTEL_STAFF").hotel("hotel-001").create().await;
     app.sql("UPDATE users SET first_name = 'Rita', last_name = 'Reader' WHERE email = 'reader@example.org'").await;
+    #[expect(clippy::disallowed_methods, reason = "a setting of the test, not of the product")]
     let guests = std::env::var("VOICEHIVE_GUESTS").unwrap_or_else(|_| "3000".to_owned());
     app.sql(&format!(
         "INSERT INTO users (id, email, password_hash, first_name, last_name, email_verified) \
