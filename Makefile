@@ -16,6 +16,7 @@ test:
 	@scripts/install-prometheus >/dev/null
 	@scripts/install-other-postgresql 14 >/dev/null
 	@scripts/install-other-postgresql 18 >/dev/null
+	@scripts/install-pgbouncer
 	@scripts/install-chromium
 	@scripts/install-python
 	cargo test --locked

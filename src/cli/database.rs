@@ -263,7 +263,7 @@ fn place(options: &PgConnectOptions) -> String {
 async fn health(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
     let (kind, options) = reachable(&config).await?;
     let place = place(&options);
-    let database: Database = system::database(&config, options);
+    let database: Database = system::database(&config, options).await?;
     let name = database.name().to_owned();
     let began = Instant::now();
     // Not by way of the pool, which would try again and again, and say only that it took too long.

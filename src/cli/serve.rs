@@ -38,12 +38,17 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         let embedded = Embedded::start(&system::data_dir(&config)).await?;
         (embedded.connect_options(), Some(embedded))
     };
-    let database = system::database(&config, options);
-    let served = serve_on(&config, (listener, metrics_listener), database.clone(), metrics, stop).await;
     // Also when the start failed half-way: nothing of ours stays behind.
-    if tokio::time::timeout(CLOSING_TIMEOUT, database.close()).await.is_err() {
-        tracing::warn!("database_connections_cut_off");
-    }
+    let served = match system::database(&config, options).await {
+        Ok(database) => {
+            let served = serve_on(&config, (listener, metrics_listener), database.clone(), metrics, stop).await;
+            if tokio::time::timeout(CLOSING_TIMEOUT, database.close()).await.is_err() {
+                tracing::warn!("database_connections_cut_off");
+            }
+            served
+        }
+        Err(error) => Err(error),
+    };
     if let Some(embedded) = embedded {
         embedded.stop().await;
     }

@@ -10,7 +10,7 @@ use anyhow::Context;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::clock::Clock;
-use crate::config::{Config, DatabaseConfig, Environment, JwtAlgorithm, Secret, SslMode};
+use crate::config::{self, Config, DatabaseConfig, Environment, JwtAlgorithm, Pooler, Secret, SslMode};
 use crate::graphql::SchemaOptions;
 use crate::graphql::documents::Trusted;
 use crate::graphql::guard::Limits;
@@ -19,7 +19,7 @@ use crate::identity::{
     Administrator, Algorithm, HashingSettings, Identity, Lockout, Seeds, Settings, ThrottleSettings,
 };
 use crate::store::embedded::{self, DataDir, Embedded};
-use crate::store::{Database, PoolSettings};
+use crate::store::{Address, Database, PoolSettings, Routes};
 
 /// The folder for what this machine keeps.
 pub fn data_dir(config: &Config) -> DataDir {
@@ -40,19 +40,38 @@ pub fn external_database(config: &Config) -> anyhow::Result<Option<PgConnectOpti
         };
         return Ok(Some(with_certificates(database, options)?));
     }
-    database.host.as_ref().map(|host| with_certificates(database, from_parts(database, host))).transpose()
+    // Of several, any will do: which one it is to be is found out later.
+    let hosts = addresses(database.host.as_deref(), database.port);
+    hosts.first().map(|address| with_certificates(database, from_parts(database, address))).transpose()
 }
 
-/// The database that is reached like this, as it is configured.
-pub fn database(config: &Config, options: PgConnectOptions) -> Database {
+/// The database that is reached like this, as it is configured; its primary where there are several servers.
+pub async fn database(config: &Config, options: PgConnectOptions) -> anyhow::Result<Database> {
     let settings = &config.database;
-    let database = Database::new(options, pool_settings(config));
-    match &settings.migration_username {
+    let database = Database::new(options, pool_settings(config), routes(settings));
+    database.settle_on_primary().await.context("no primary was found among the servers of the database")?;
+    Ok(match &settings.migration_username {
         Some(owner) if config.is_external() => {
             database.owned_by(owner, settings.migration_password.as_ref().map(Secret::expose))
         }
         _ => database,
+    })
+}
+
+fn routes(settings: &DatabaseConfig) -> Routes {
+    let hosts = addresses(settings.host.as_deref(), settings.port);
+    let direct = addresses(settings.direct_host.as_deref(), settings.direct_port);
+    Routes {
+        by_pooler: settings.pooler == Pooler::Transaction,
+        servers: if direct.is_empty() { hosts } else { direct },
+        replica: addresses(settings.replica_host.as_deref(), settings.replica_port).into_iter().next(),
     }
+}
+
+/// What the configuration has checked.
+fn addresses(list: Option<&str>, port: u16) -> Vec<Address> {
+    let read = list.and_then(|list| config::addresses(list, port)).unwrap_or_default();
+    read.into_iter().map(|(host, port)| Address { host, port }).collect()
 }
 
 /// The files are also for a database that is given by its URL.
@@ -75,10 +94,10 @@ fn with_certificates(settings: &DatabaseConfig, mut options: PgConnectOptions) -
     Ok(options)
 }
 
-fn from_parts(database: &DatabaseConfig, host: &str) -> PgConnectOptions {
+fn from_parts(database: &DatabaseConfig, address: &Address) -> PgConnectOptions {
     let options = PgConnectOptions::new_without_pgpass()
-        .host(host)
-        .port(database.port)
+        .host(&address.host)
+        .port(address.port)
         .database(&database.database)
         .username(&database.username)
         .ssl_mode(in_the_drivers_words(database.ssl_mode.unwrap_or(SslMode::Prefer)));
@@ -195,10 +214,15 @@ pub async fn with_database<T>(
         let started = Embedded::start(&data_dir(config)).await?;
         (started.connect_options(), Some(started))
     };
-    let database = database(config, options);
-    let done = work(database.clone()).await;
+    let done = match database(config, options).await {
+        Ok(database) => {
+            let done = work(database.clone()).await;
+            database.close().await;
+            done
+        }
+        Err(error) => Err(error),
+    };
     // Also where it failed: nothing of ours stays behind.
-    database.close().await;
     if let Some(started) = started {
         started.stop().await;
     }

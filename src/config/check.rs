@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::database::addresses;
 use super::tree::Node;
 use super::values::quoted;
-use super::{AdministratorConfig, AuditConfig, AuthConfig, Config, DatabaseConfig, Error, Secret, SslMode};
+use super::{AdministratorConfig, AuditConfig, AuthConfig, Config, DatabaseConfig, Error, Pooler, Secret, SslMode};
 
 /// `PostgreSQL` keeps its time-outs in milliseconds, in 32 bits.
 const LONGEST_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
@@ -64,6 +65,7 @@ impl DatabaseConfig {
                 "found more than a host, expected a name, an address or a socket folder; a URL belongs in database.url",
             );
         }
+        self.check_addresses(tree)?;
         for (key, timeout) in [
             ("database.statement_timeout", self.statement_timeout),
             ("database.lock_timeout", self.lock_timeout),
@@ -100,6 +102,49 @@ impl DatabaseConfig {
 }
 
 impl DatabaseConfig {
+    fn check_addresses(&self, tree: &Node) -> Result<(), Error> {
+        let refuse = |key, problem: &str| Err(Error::new(key, tree.place(key), problem));
+        let read = |key, list: &Option<String>, port| match list.as_deref().map(|list| addresses(list, port)) {
+            None => Ok(0),
+            Some(Some(read)) => Ok(read.len()),
+            Some(None) => {
+                refuse(key, "found no list of addresses, expected one such as db1.example.org,db2.example.org:5433")
+                    .map(|()| 0)
+            }
+        };
+        let hosts = read("database.host", &self.host, self.port)?;
+        let direct = read("database.direct_host", &self.direct_host, self.direct_port)?;
+        let replicas = read("database.replica_host", &self.replica_host, self.replica_port)?;
+        if replicas > 1 {
+            return refuse(
+                "database.replica_host",
+                "found several, expected one; what balances between replicas is one",
+            );
+        }
+        if self.pooler == Pooler::Transaction && direct == 0 {
+            let problem = "found nothing, expected where PostgreSQL itself is: migrations and notifications cannot go by way \
+                           of a pooler";
+            return refuse("database.direct_host", problem);
+        }
+        if self.pooler == Pooler::Transaction && hosts > 1 {
+            return refuse(
+                "database.host",
+                "found several, expected one pooler; the servers belong in database.direct_host",
+            );
+        }
+        if self.url.is_none() && self.host.is_none() {
+            for (key, found) in [("database.direct_host", direct), ("database.replica_host", replicas)] {
+                if found > 0 {
+                    return refuse(
+                        key,
+                        "found one beside no database.host and no database.url, expected one of those too",
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Names and values of what stands behind the URL's question mark, as they are written.
     fn url_parameters(&self) -> impl Iterator<Item = (&str, &str)> {
         let parameters = self.url.as_ref().and_then(|url| url.expose().split_once('?'));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     AuditConfig, AuthConfig, BootstrapConfig, Config, DatabaseConfig, Environment, GraphqlConfig, HashingConfig,
-    HttpConfig, JwtAlgorithm, JwtConfig, LimitsConfig, LockoutConfig, LogConfig, LogFormat, TracesConfig,
+    HttpConfig, JwtAlgorithm, JwtConfig, LimitsConfig, LockoutConfig, LogConfig, LogFormat, Pooler, TracesConfig,
 };
 
 impl Default for Config {
@@ -33,6 +33,11 @@ impl Default for DatabaseConfig {
             url: None,
             host: None,
             port: 5432,
+            pooler: Pooler::None,
+            direct_host: None,
+            direct_port: 5432,
+            replica_host: None,
+            replica_port: 5432,
             database: "voicehive".to_owned(),
             username: "voicehive".to_owned(),
             password: None,

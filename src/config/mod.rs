@@ -4,6 +4,7 @@
 //! came from, `values` reads single values. Whatever is unknown or wrong stops the start with one line that names it.
 
 mod check;
+mod database;
 mod defaults;
 mod environment;
 mod error;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+pub use self::database::{DatabaseConfig, Pooler, SslMode, addresses};
 pub use self::error::Error;
 use self::tree::Node;
 pub use self::values::Secret;
@@ -69,74 +71,6 @@ pub struct Config {
 pub enum Environment {
     Development,
     Production,
-}
-
-/// How to reach the database. With neither `url` nor `host` the server runs one of its own.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DatabaseConfig {
-    /// The whole address as postgres://user:password@host:port/database, instead of the parts. Default: none.
-    pub url: Option<Secret>,
-    /// Host name, address or socket folder. Default: none.
-    pub host: Option<String>,
-    /// Port. Default 5432.
-    #[serde(deserialize_with = "whole::<1, 65_535, _, _>")]
-    pub port: u16,
-    /// Name of the database. Default voicehive.
-    pub database: String,
-    /// Role to connect as. Default voicehive.
-    pub username: String,
-    /// Password of that role. Default: none.
-    pub password: Option<Secret>,
-    /// Role that owns the tables and applies migrations, where another one serves. Default: the same.
-    pub migration_username: Option<String>,
-    /// Password of that role. Default: that of the role that serves.
-    pub migration_password: Option<Secret>,
-    /// Whether to serve as a superuser or a role that bypasses policies. Default false.
-    pub allow_superuser: bool,
-    /// Encryption of the connection. Default: what the URL says, else prefer.
-    pub ssl_mode: Option<SslMode>,
-    /// The certificates (PEM) by which the server's own is checked. Default: those of public authorities.
-    pub ssl_root_certificate: Option<PathBuf>,
-    /// The certificate (PEM) to show the server. Default: none.
-    pub ssl_certificate: Option<PathBuf>,
-    /// The private key (PEM) of that certificate. Default: none.
-    pub ssl_key: Option<PathBuf>,
-    /// Connections that are kept open. Default 10.
-    #[serde(deserialize_with = "whole::<1, 10_000, _, _>")]
-    pub pool_size: u32,
-    /// Connections above the pool that a burst may open. Default 20.
-    #[serde(deserialize_with = "whole::<0, 10_000, _, _>")]
-    pub max_overflow: u32,
-    /// How long background work waits for a connection. Default 30 s.
-    #[serde(deserialize_with = "duration")]
-    pub pool_timeout: Duration,
-    /// How long a request waits for a connection. Default 3 s.
-    #[serde(deserialize_with = "duration")]
-    pub request_timeout: Duration,
-    /// Age at which a connection is replaced. Default 1 h.
-    #[serde(deserialize_with = "duration")]
-    pub recycle: Duration,
-    /// How long one statement may run. Default 30 s.
-    #[serde(deserialize_with = "duration")]
-    pub statement_timeout: Duration,
-    /// How long one statement waits for a lock. Default 10 s.
-    #[serde(deserialize_with = "duration")]
-    pub lock_timeout: Duration,
-    /// How long a transaction may be open and do nothing. Default 1 min.
-    #[serde(deserialize_with = "duration")]
-    pub idle_transaction_timeout: Duration,
-}
-
-/// Encryption of the database connection, in the words of `PostgreSQL`.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum SslMode {
-    Disable,
-    Prefer,
-    Require,
-    VerifyCa,
-    VerifyFull,
 }
 
 /// Sign-in, sessions and passwords.

@@ -16,13 +16,14 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::idempotency::{self, key_in};
 use super::media_type::{JSON, RESPONSE_JSON, acceptable, content_type, prefers_page};
 use super::request::{About, BodyError, Left, Statements, authenticate, read_body};
 use super::{App, cookie, front_ends};
 use crate::graphql::documents::Asked;
 use crate::graphql::guard::Refused;
 use crate::graphql::{Keeper, Kept, code, error_response, execute, failed, refused, spliced};
-use crate::identity::{Error, Principal};
+use crate::identity::{Before, Error, Principal, Repeatable};
 
 /// Bytes of a URL's query string: longer ones are not safe on the way through other servers either.
 const MAX_URL_QUERY: usize = 16 * 1024;
@@ -90,7 +91,11 @@ pub async fn endpoint(State(app): State<Arc<App>>, Extension(about): Extension<A
     // Whoever sends what does not hold is a stranger, and counted as one. Before anything is done for them.
     let allowance = app.identity.allowance(authenticated.as_ref().unwrap_or(&Principal::Anonymous), &about.client);
     let is_known = known.is_some();
-    let call = Call { app: &app, about: &about, media_type, is_get, asked, is_known, kept_token };
+    let key = match key_in(&parts.headers) {
+        Ok(key) => key,
+        Err(problem) => return refuse(StatusCode::BAD_REQUEST, problem).told(&about, media_type),
+    };
+    let call = Call { app: &app, about: &about, media_type, is_get, asked, is_known, kept_token, key };
     let mut response = match allowance.retry_after {
         Some(retry_after) => call.failed(&Error::RateLimited { retry_after }),
         None => call.answer(authenticated).await,
@@ -109,6 +114,8 @@ struct Call<'a> {
     /// It has been looked at before.
     is_known: bool,
     kept_token: Option<String>,
+    /// Under which it may be sent again.
+    key: Option<String>,
 }
 
 impl Call<'_> {
@@ -119,6 +126,20 @@ impl Call<'_> {
 
     fn refused(&self, reasons: Vec<Refused>) -> Response {
         respond(self.about, self.media_type, StatusCode::BAD_REQUEST, refused(reasons))
+    }
+
+    /// The answer to what was done under this key; None where nothing was.
+    async fn done_before(&self, repeatable: &Repeatable) -> Option<Response> {
+        let before = match self.app.identity.done_before(repeatable).await {
+            Ok(before) => before?,
+            Err(error) => return Some(self.failed(&error)),
+        };
+        if let Some((status, message)) = idempotency::refusal(&before) {
+            return Some(refuse(status, message).told(self.about, self.media_type));
+        }
+        let Before::Answered(answer) = before else { return None };
+        let like = respond(self.about, self.media_type, StatusCode::OK, Answer::default());
+        Some(idempotency::replayed(answer, like))
     }
 
     async fn answer(mut self, mut authenticated: Result<Principal, Error>) -> Response {
@@ -136,6 +157,7 @@ impl Call<'_> {
         if known.signs_in(&self.asked) {
             authenticated = Ok(Principal::Anonymous);
         }
+        let request = self.key.as_ref().map(|_| self.asked.fingerprint());
         let ready = match app.documents.ready(&known, std::mem::take(&mut self.asked)) {
             Ok(ready) => ready,
             Err(reasons) => return self.refused(reasons),
@@ -147,12 +169,38 @@ impl Call<'_> {
             Ok(principal) => principal,
             Err(error) => return self.failed(&error),
         };
+        let repeatable = match (&self.key, request, &principal) {
+            (Some(key), Some(request), Principal::Known(actor)) if ready.guarded.is_mutation => {
+                if !ready.is_one_field() {
+                    let message =
+                        "a request with an Idempotency-Key asks for one mutation: send each in a request of its own";
+                    return refuse(StatusCode::BAD_REQUEST, message).told(about, media_type);
+                }
+                actor.global_id().map(|caller| Arc::new(Repeatable::new(caller, key, &request)))
+            }
+            _ => None,
+        };
+        if let Some(repeatable) = &repeatable
+            && let Some(response) = self.done_before(repeatable).await
+        {
+            return response;
+        }
         let caller = app.identity.caller(principal, about.client.clone(), about.request_id.clone());
+        let caller = caller.once(repeatable.clone());
         let statements = caller.statements.clone();
-        let keeper = app.options.refresh_cookie.then(|| Arc::new(Keeper::new(self.kept_token)));
+        let keeper = app.options.refresh_cookie.then(|| Arc::new(Keeper::new(self.kept_token.take())));
         let answer = execute(&app.schema, app.identity.clone(), caller, ready, keeper.clone()).await;
         let status = status_of(&answer);
         let mut response = respond(about, media_type, status, answer);
+        if let Some(repeatable) = &repeatable {
+            // Another request under this key was faster.
+            if repeatable.was_done()
+                && let Some(response) = self.done_before(repeatable).await
+            {
+                return response;
+            }
+            response = idempotency::kept(&app.identity, repeatable, response).await;
+        }
         match keeper.and_then(|keeper| keeper.next()) {
             Some(Kept::Token(token)) => cookie::keep(app, &mut response, &token),
             Some(Kept::Nothing) => cookie::forget(&mut response),

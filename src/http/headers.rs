@@ -40,10 +40,12 @@ pub fn cors(origins: &[String]) -> Option<CorsLayer> {
         header::ACCEPT,
         header::AUTHORIZATION,
         header::CONTENT_TYPE,
+        HeaderName::from_static("idempotency-key"),
         HeaderName::from_static("x-device-id"),
         HeaderName::from_static("x-request-id"),
     ];
-    let told = ["x-request-id", "ratelimit", "ratelimit-policy", "retry-after"].map(HeaderName::from_static);
+    let told = ["x-request-id", "idempotency-replayed", "ratelimit", "ratelimit-policy", "retry-after"]
+        .map(HeaderName::from_static);
     Some(
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins))

@@ -11,6 +11,7 @@ mod front_ends;
 mod graphql;
 mod headers;
 mod health;
+mod idempotency;
 mod media_type;
 mod oauth;
 mod request;

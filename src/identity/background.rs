@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::Identity;
-use crate::store::{self, audit, sessions, sign_in_failures};
+use super::idempotency::REMEMBERED;
+use crate::store::{self, audit, idempotency as idempotency_keys, sessions, sign_in_failures};
 use crate::telemetry::metrics;
 
 const TOUCH_EVERY: Duration = Duration::from_secs(15);
@@ -48,6 +49,7 @@ impl Identity {
         let now = self.clock.now();
         let mut transaction = self.database.background().await?;
         let (expired, deleted) = sessions::sweep(&mut transaction, now, now - self.settings.session_retention).await?;
+        idempotency_keys::sweep(&mut transaction, now - REMEMBERED).await?;
         sign_in_failures::sweep(&mut transaction, now - self.settings.lockout.duration).await?;
         let active = sessions::count_active(&mut transaction, now).await?;
         let unsealed = audit::chain::backlog(&mut transaction).await?;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::audit::{Person, key_gid, user_gid};
 use super::principals::{Kept, topics_of_session};
-use super::{Error, Identity, Result, rules};
+use super::{Error, Identity, Repeatable, Result, rules};
 use crate::store::access::SessionAccess;
 use crate::store::api_keys::KeyAccess;
 use crate::store::changes::Topic;
@@ -126,6 +126,8 @@ pub struct Caller {
     pub client: Client,
     pub request_id: String,
     pub statements: StatementCount,
+    /// The key under which it may be sent again.
+    pub(super) repeatable: Option<Arc<Repeatable>>,
     scope: Scope,
     reads: Reads,
 }
@@ -137,6 +139,12 @@ impl Caller {
             Principal::Known(actor) => actor.user().map(|access| access.session_id),
             Principal::Anonymous => None,
         }
+    }
+
+    /// The same request under a key of the client's: what it changes is changed once.
+    #[must_use]
+    pub fn once(self, repeatable: Option<Arc<Repeatable>>) -> Self {
+        Self { repeatable, ..self }
     }
 
     pub(super) fn scope(&self) -> &Scope {
@@ -189,7 +197,7 @@ impl Identity {
     ) -> Caller {
         let scope = rules::scope_of(&principal);
         let reads = Reads::new(self.database.clone(), scope.clone(), statements.clone());
-        Caller { principal, client, request_id, statements, scope, reads }
+        Caller { principal, client, request_id, statements, repeatable: None, scope, reads }
     }
 
     /// Who holds this access token.

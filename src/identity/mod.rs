@@ -15,6 +15,7 @@ mod foreign_hashes;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod hotels;
+mod idempotency;
 mod introspection;
 mod keys;
 mod last_uses;
@@ -49,6 +50,7 @@ pub use error::{Error, Failure, Refusal, RefusalCode, Result};
 pub use fields::Edit;
 pub use foreign_hashes::is_known as is_known_hash;
 pub use hotels::{HotelUpdate, NewHotel};
+pub use idempotency::{Before, Repeatable};
 pub use introspection::LiveToken;
 pub use keys::{Algorithm, KeyError};
 pub use lockout::Lockout;

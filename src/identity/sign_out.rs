@@ -12,10 +12,10 @@ use super::password_rules::Owner;
 use super::passwords::{MAX_BYTES, Verdict};
 use super::{Caller, Failure, Identity, Refusal, RefusalCode, rules};
 use crate::clock::seconds_until;
-use crate::store::Scope;
 use crate::store::sessions::{self, Ending};
 use crate::store::sign_in_failures as failures;
 use crate::store::users::sign_in as accounts;
+use crate::store::{Scope, Writes};
 
 /// Which of the caller's own sessions end.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +110,10 @@ impl Identity {
         let new_hash = self.hasher.hash(change.new).await?;
 
         let now = self.clock.now();
-        let mut transaction = self.database.write(caller.scope(), &caller.statements).await?;
+        // As the system while the key is taken, and as oneself from there on.
+        let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;
+        self.claim_key(&mut transaction, caller).await?;
+        transaction.act_as(caller.scope(), Writes::Nothing).await?;
         if !accounts::change_password(&mut transaction, &account, &new_hash, now).await? {
             return Err(wrong());
         }

@@ -171,7 +171,10 @@ pub async fn follow(database: &Database, stop: CancellationToken) {
 /// Until the connection is lost.
 async fn listen(database: &Database, was_lost: &mut bool) -> Result<std::convert::Infallible> {
     let changes = database.changes();
-    // Of its own: the pool's connections are given back, and what they listened to with them.
+    if database.settle_on_primary().await? {
+        tracing::warn!("database_primary_changed");
+    }
+    // Of its own: the pool's connections are given back, and what they listened to with them. And not by a pooler.
     let options = database.serving_options().application_name("voicehive changes");
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(READING_TIMEOUT).connect_lazy_with(options);
     let mut listener = PgListener::connect_with(&pool).await?;

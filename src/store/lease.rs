@@ -78,6 +78,10 @@ impl Leases {
         }
     }
 
+    pub(super) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
     /// A connection within this time.
     pub(super) async fn acquire(&self, timeout: Duration) -> sqlx::Result<Lease> {
         let began = Instant::now();

@@ -11,20 +11,26 @@ pub mod catalogue;
 pub mod changes;
 pub mod embedded;
 pub mod hotels;
+pub mod idempotency;
 mod lease;
 pub mod migrations;
 pub mod page;
 mod pool;
+mod replica;
 pub mod roles;
+mod route;
 pub mod seeds;
 pub mod serving_role;
 pub mod sessions;
 pub mod sign_in_failures;
 pub mod signing_keys;
+mod statement;
 mod transaction;
 pub mod users;
 
 pub use pool::{Database, PoolFigures, PoolSettings};
+use route::Servers;
+pub use route::{Address, Routes};
 pub use transaction::{Reads, Scope, StatementCount, Transaction, Walls, Writes};
 
 use crate::telemetry::metrics;

@@ -1,19 +1,25 @@
 //! The connection pool and how it is tuned: what a request waits at most, how long a connection lives.
 
+use std::fmt::Write;
 use std::io::ErrorKind;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgPool};
+use sqlx::{ConnectOptions, Connection};
 use tracing::log::LevelFilter;
 
 use super::catalogue::{self, Catalogue};
 use super::changes::Changes;
 use super::lease::Leases;
+use super::replica::Replica;
+use super::route::{Routes, Servers, at};
 use super::transaction::{Beginning, Scope};
 use super::{Result, StatementCount, Transaction, Walls};
 use crate::telemetry::metrics;
+
+/// A statement that takes longer is logged as a warning.
+const SLOW: Duration = Duration::from_secs(5);
 
 /// How the pool behaves. Sizes count connections.
 #[derive(Clone, Debug)]
@@ -50,11 +56,18 @@ pub struct PoolFigures {
 /// The way to PostgreSQL. Clones share one pool.
 #[derive(Clone)]
 pub struct Database {
-    pool: PgPool,
     leases: Leases,
     settings: PoolSettings,
     /// How whoever owns the tables connects.
     owner: PgConnectOptions,
+    /// How the role that serves connects, past a pooler.
+    serving: PgConnectOptions,
+    servers: Servers,
+    /// The pool goes where the primary is.
+    moves: bool,
+    /// What a transaction sets where its connection has no limits of time from the start.
+    limits: Option<Arc<str>>,
+    replica: Option<Replica>,
     walls: Walls,
     changes: Arc<Changes>,
     /// With the version at which it was read.
@@ -63,34 +76,42 @@ pub struct Database {
 
 impl Database {
     /// Makes the pool; connections are opened when they are first needed.
-    pub fn new(options: PgConnectOptions, settings: PoolSettings) -> Self {
-        let milliseconds = |length: Duration| length.as_millis().to_string();
+    pub fn new(options: PgConnectOptions, settings: PoolSettings, routes: Routes) -> Self {
+        let limits = [
+            ("statement_timeout", settings.statement_timeout),
+            ("lock_timeout", settings.lock_timeout),
+            ("idle_in_transaction_session_timeout", settings.idle_transaction_timeout),
+        ]
+        .map(|(name, length)| (name, length.as_millis().to_string()));
+        let options = options.log_statements(LevelFilter::Trace).log_slow_statements(LevelFilter::Warn, SLOW);
         let owner = options.clone().application_name("voicehive migrations");
-        let options = options
-            .application_name("voicehive")
-            .options([
-                ("statement_timeout", milliseconds(settings.statement_timeout)),
-                ("lock_timeout", milliseconds(settings.lock_timeout)),
-                ("idle_in_transaction_session_timeout", milliseconds(settings.idle_transaction_timeout)),
-            ])
-            .log_statements(LevelFilter::Trace)
-            .log_slow_statements(LevelFilter::Warn, Duration::from_secs(5));
-        let pool = PgPoolOptions::new()
-            .max_connections(settings.size.saturating_add(settings.overflow))
-            .min_connections(0)
-            .acquire_timeout(settings.timeout)
-            .acquire_slow_level(LevelFilter::Off)
-            .max_lifetime(settings.recycle)
-            .idle_timeout(Duration::from_mins(5))
-            // BEGIN finds out what a ping would, and is sent anyway.
-            .test_before_acquire(false)
-            .after_connect(|_: &mut PgConnection, _| {
-                metrics::database_connection_opened();
-                Box::pin(async { Ok(()) })
-            })
-            .connect_lazy_with(options);
-        let leases = Leases::new(pool.clone(), settings.size, settings.statement_timeout);
-        Self { pool, leases, settings, owner, walls: Walls::Both, changes: Arc::default(), catalogue: Arc::default() }
+        let serving = options.clone().application_name("voicehive").options(limits.clone());
+        let servers = Servers::new(routes.servers);
+        // A pooler gives every transaction another connection, which knows nothing of the one before.
+        let (pooled, limits) = if routes.by_pooler {
+            (options.application_name("voicehive"), Some(limits_statement(&limits).into()))
+        } else {
+            (servers.at_primary(serving.clone()), None)
+        };
+        let moves = (!routes.by_pooler && servers.are_several()).then(|| servers.clone());
+        let leases = leases(&settings, pooled, moves.clone());
+        let replica = routes.replica.map(|address| {
+            let primary = serving.clone().application_name("voicehive position");
+            Replica::new(self::leases(&settings, at(serving.clone(), &address), None), primary, servers.clone())
+        });
+        Self {
+            leases,
+            settings,
+            owner,
+            serving,
+            servers,
+            moves: moves.is_some(),
+            limits,
+            replica,
+            walls: Walls::Both,
+            changes: Arc::default(),
+            catalogue: Arc::default(),
+        }
     }
 
     /// The same database, with its tables owned by another role than the one that serves.
@@ -140,9 +161,24 @@ impl Database {
         *self.catalogue.write().unwrap_or_else(PoisonError::into_inner) = Some((version, Arc::new(catalogue)));
     }
 
-    /// How the role that serves connects.
+    /// How the role that serves connects, past a pooler.
     pub(super) fn serving_options(&self) -> PgConnectOptions {
-        PgConnectOptions::clone(&self.pool.connect_options())
+        self.servers.at_primary(self.serving.clone())
+    }
+
+    /// Finds the primary where it is one of several servers; whether it is another one than before.
+    ///
+    /// # Errors
+    /// [`super::Error::Unavailable`] where none is, or none answers.
+    pub async fn settle_on_primary(&self) -> Result<bool> {
+        if !self.servers.are_several() {
+            return Ok(false);
+        }
+        let moved = self.servers.find_primary(&self.serving).await?;
+        if moved && self.moves {
+            self.leases.pool().set_connect_options(self.serving_options());
+        }
+        Ok(moved)
     }
 
     /// Begins a transaction that only reads, for a request. No pooled connection it may get is trusted blindly: one
@@ -161,6 +197,22 @@ impl Database {
         self.begin(self.settings.timeout, &Scope::system(), &StatementCount::default(), false).await
     }
 
+    /// Begins a transaction that only reads, on a replica where there is one that has all that was written before.
+    pub(super) async fn read_anywhere(&self, scope: &Scope, count: &StatementCount) -> Result<Transaction> {
+        if let Some(replica) = &self.replica
+            && let Some(lease) = replica.lease().await
+        {
+            let beginning = Beginning { limits: None, ..self.beginning(scope, count, true) };
+            // What goes wrong there goes right here, or is told from here.
+            let begun =
+                tokio::time::timeout(self.settings.request_timeout, Transaction::begin_on(lease, &beginning)).await;
+            if let Ok(Ok(Some(transaction))) = begun {
+                return Ok(transaction);
+            }
+        }
+        self.read(scope, count).await
+    }
+
     async fn begin(
         &self,
         timeout: Duration,
@@ -168,8 +220,12 @@ impl Database {
         count: &StatementCount,
         read_only: bool,
     ) -> Result<Transaction> {
-        let beginning = Beginning { scope, count, read_only, walls: self.walls, changes: &self.changes };
-        Transaction::begin(&self.leases, timeout, beginning).await
+        Transaction::begin(&self.leases, timeout, self.beginning(scope, count, read_only)).await
+    }
+
+    fn beginning<'a>(&'a self, scope: &'a Scope, count: &'a StatementCount, read_only: bool) -> Beginning<'a> {
+        let limits = self.limits.as_ref();
+        Beginning { scope, count, read_only, walls: self.walls, changes: &self.changes, limits }
     }
 
     /// A connection outside the pool, as the owner: for what changes the schema. Its statements take what they need, but
@@ -185,7 +241,7 @@ impl Database {
 
     /// A connection outside the pool, as the role that serves.
     pub(super) async fn serving_connection(&self) -> Result<PgConnection> {
-        self.connect(&self.pool.connect_options()).await
+        self.connect(&self.serving_options()).await
     }
 
     /// Connects as the role that serves, and asks something.
@@ -195,7 +251,8 @@ impl Database {
 
     /// A host that answers nothing must not be waited for until the network gives up.
     async fn connect(&self, options: &PgConnectOptions) -> Result<PgConnection> {
-        let connected = tokio::time::timeout(self.settings.timeout, PgConnection::connect_with(options)).await;
+        let options = self.servers.at_primary(options.clone());
+        let connected = tokio::time::timeout(self.settings.timeout, PgConnection::connect_with(&options)).await;
         Ok(connected.map_err(|_| silent())??)
     }
 
@@ -206,7 +263,7 @@ impl Database {
 
     /// The role that serves.
     pub fn username(&self) -> String {
-        self.pool.connect_options().get_username().to_owned()
+        self.serving.get_username().to_owned()
     }
 
     /// Asks the database for a sign of life, within the time a request would wait.
@@ -215,8 +272,9 @@ impl Database {
     }
 
     pub fn figures(&self) -> PoolFigures {
-        let open = self.pool.size();
-        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX).min(open);
+        let pool = self.leases.pool();
+        let open = pool.size();
+        let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX).min(open);
         PoolFigures {
             size: self.settings.size,
             checked_in: idle,
@@ -228,10 +286,46 @@ impl Database {
 
     /// Closes every connection, after those in use have come back.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.leases.pool().close().await;
+        if let Some(replica) = &self.replica {
+            replica.close().await;
+        }
     }
 }
 
-fn silent() -> sqlx::Error {
+/// The pool to this address. Connections to a server that is no longer the primary are not used again.
+fn leases(settings: &PoolSettings, options: PgConnectOptions, moves: Option<Servers>) -> Leases {
+    let pool = PgPoolOptions::new()
+        .max_connections(settings.size.saturating_add(settings.overflow))
+        .min_connections(0)
+        .acquire_timeout(settings.timeout)
+        .acquire_slow_level(LevelFilter::Off)
+        .max_lifetime(settings.recycle)
+        .idle_timeout(Duration::from_mins(5))
+        // BEGIN finds out what a ping would, and is sent anyway.
+        .test_before_acquire(false)
+        .after_connect(|_: &mut PgConnection, _| {
+            metrics::database_connection_opened();
+            Box::pin(async { Ok(()) })
+        });
+    let pool = match moves {
+        None => pool,
+        Some(servers) => pool.before_acquire(move |_, connection| {
+            let is_to_primary = connection.age < servers.settled_for();
+            Box::pin(async move { Ok(is_to_primary) })
+        }),
+    };
+    Leases::new(pool.connect_lazy_with(options), settings.size, settings.statement_timeout)
+}
+
+/// Goes behind what a transaction begins with. The lengths are numbers of ours.
+fn limits_statement(limits: &[(&str, String)]) -> String {
+    limits.iter().fold(String::new(), |mut statement, (name, length)| {
+        let _ = write!(statement, ", set_config('{name}', '{length}', true)");
+        statement
+    })
+}
+
+pub(super) fn silent() -> sqlx::Error {
     sqlx::Error::Io(std::io::Error::new(ErrorKind::TimedOut, "it does not answer"))
 }

@@ -18,12 +18,15 @@ use uuid::Uuid;
 
 use super::changes::{Changes, Topic};
 use super::lease::{Lease, Leases};
+use super::statement::Statement;
 use super::{Database, Error, Result};
 
 type Manager = <Postgres as sqlx::Database>::TransactionManager;
 
 /// How much longer a transaction may take to begin than to get its connection.
 const GRACE: Duration = Duration::from_millis(500);
+/// How long after a connection that was of no use another one is tried.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// How many SQL statements a request has run, its sign-in check and what opens and ends transactions left out.
 #[derive(Clone, Debug, Default)]
@@ -131,6 +134,18 @@ pub(super) struct Beginning<'a> {
     pub read_only: bool,
     pub walls: Walls,
     pub changes: &'a Arc<Changes>,
+    /// The limits of time, where connections do not have them from the start.
+    pub limits: Option<&'a Arc<str>>,
+}
+
+impl Beginning<'_> {
+    fn statement(&self) -> String {
+        let mut statement = if self.read_only { begin_reading(self.scope) } else { begin_writing(self.scope) };
+        if let Some(limits) = self.limits {
+            statement.push_str(limits);
+        }
+        statement
+    }
 }
 
 /// An open transaction, and what it may see.
@@ -142,6 +157,8 @@ pub struct Transaction {
     changes: Arc<Changes>,
     /// What it has changed of what is remembered.
     changed: Vec<Topic>,
+    /// Whether its connection remembers what is prepared.
+    keeps_statements: bool,
 }
 
 /// How far a transaction has come.
@@ -154,42 +171,17 @@ enum State {
 
 impl Transaction {
     pub(super) async fn begin(leases: &Leases, timeout: Duration, beginning: Beginning<'_>) -> Result<Self> {
-        let Beginning { scope, count, read_only, walls, changes } = beginning;
-        let statement = if read_only { begin_reading(scope) } else { begin_writing(scope) };
-        let seen = match walls {
-            Walls::Both => scope.clone(),
-            Walls::RowSecurityAlone => scope.clone().reaching_all(),
-        };
         let until = Instant::now() + timeout;
         let left = || until.saturating_duration_since(Instant::now());
         let open = async {
+            let mut is_first = true;
             loop {
-                let connection = Some(leases.acquire(left()).await?);
-                let mut transaction = Self {
-                    connection,
-                    scope: seen.clone(),
-                    count: count.clone(),
-                    state: State::Beginning,
-                    changes: changes.clone(),
-                    changed: Vec::new(),
-                };
-                let (sent_at, begin) = (Instant::now(), AssertSqlSafe(statement.clone()).into_sql_str());
-                match Manager::begin(transaction.raw(), Some(begin)).await {
-                    Ok(()) => {
-                        transaction.state = State::Open;
-                        // As sqlx tells of other statements; of this one it does not.
-                        let elapsed_secs = sent_at.elapsed().as_secs_f64();
-                        tracing::trace!(target: "sqlx::query", summary = "BEGIN", db.statement = statement, elapsed_secs);
-                        return Ok(transaction);
-                    }
-                    // Left over from before a restart of the database: take the next one.
-                    Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_)) => transaction.discard(),
-                    Err(sqlx::Error::Database(error))
-                        if error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08")) =>
-                    {
-                        transaction.discard();
-                    }
-                    Err(error) => return Err(Error::from(error)),
+                if !std::mem::take(&mut is_first) {
+                    tokio::time::sleep(TRY_AGAIN_AFTER.min(left())).await;
+                }
+                let lease = leases.acquire(left()).await?;
+                if let Some(transaction) = Self::begin_on(lease, &beginning).await? {
+                    return Ok(transaction);
                 }
             }
         };
@@ -198,15 +190,53 @@ impl Transaction {
         tokio::time::timeout(timeout + GRACE, open).await.unwrap_or_else(|_| Err(silent().into()))
     }
 
+    /// Begins on this connection. None, and the connection is gone, where another one may do: it is left over from before a
+    /// restart of the database, or leads to a server that takes no writes, as one does that was the primary.
+    pub(super) async fn begin_on(lease: Lease, beginning: &Beginning<'_>) -> Result<Option<Self>> {
+        let statement = beginning.statement();
+        let mut transaction = Self {
+            connection: Some(lease),
+            scope: match beginning.walls {
+                Walls::Both => beginning.scope.clone(),
+                Walls::RowSecurityAlone => beginning.scope.clone().reaching_all(),
+            },
+            count: beginning.count.clone(),
+            state: State::Beginning,
+            changes: beginning.changes.clone(),
+            changed: Vec::new(),
+            keeps_statements: beginning.limits.is_none(),
+        };
+        let (sent_at, begin) = (Instant::now(), AssertSqlSafe(statement.clone()).into_sql_str());
+        match Manager::begin(transaction.raw(), Some(begin)).await {
+            Ok(()) => {
+                transaction.state = State::Open;
+                // As sqlx tells of other statements; of this one it does not.
+                let elapsed_secs = sent_at.elapsed().as_secs_f64();
+                tracing::trace!(target: "sqlx::query", summary = "BEGIN", db.statement = statement, elapsed_secs);
+                Ok(Some(transaction))
+            }
+            Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_)) => {
+                transaction.discard();
+                Ok(None)
+            }
+            Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| is_of_no_use(&code)) => {
+                transaction.discard();
+                Ok(None)
+            }
+            Err(error) => Err(Error::from(error)),
+        }
+    }
+
     /// What this transaction may see, for the clauses of the first wall.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
     /// The connection to run one statement on, which is counted.
-    pub(super) fn statement(&mut self) -> &mut PgConnection {
+    pub(super) fn statement(&mut self) -> Statement<'_> {
         self.count.add_one();
-        self.raw()
+        let is_kept = self.keeps_statements;
+        Statement { connection: self.raw(), is_kept }
     }
 
     /// Notes that it changes something that is remembered: when it is over, that holds no more on this server. The others are
@@ -283,6 +313,12 @@ impl Drop for Transaction {
     }
 }
 
+/// SQLSTATEs of a BEGIN that fail for the connection alone: it is being closed (57P, 08), or a transaction that writes
+/// cannot begin where the server is a standby (0A000, 25006).
+fn is_of_no_use(code: &str) -> bool {
+    code.starts_with("57P") || code.starts_with("08") || matches!(code, "0A000" | "25006")
+}
+
 /// BEGIN and who asks, in one trip. Reads see one moment, however many statements they take.
 pub(super) fn begin_reading(scope: &Scope) -> String {
     format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}", settings_statement(scope, Writes::Nothing))
@@ -328,26 +364,34 @@ pub struct Reads {
     database: Database,
     scope: Scope,
     count: StatementCount,
-    transaction: Mutex<Option<Transaction>>,
+    slot: Mutex<Slot>,
+}
+
+#[derive(Default)]
+struct Slot {
+    transaction: Option<Transaction>,
+    /// Something has been written meanwhile: what is read from here on is read where it was.
+    wrote: bool,
 }
 
 impl Reads {
     pub fn new(database: Database, scope: Scope, count: StatementCount) -> Self {
-        Self { database, scope, count, transaction: Mutex::new(None) }
+        Self { database, scope, count, slot: Mutex::default() }
     }
 
     /// The transaction, for one read at a time.
     pub async fn begin(&self) -> Result<MappedMutexGuard<'_, Transaction>> {
-        let mut slot = self.transaction.lock().await;
-        let transaction = match slot.take() {
+        let mut slot = self.slot.lock().await;
+        let transaction = match slot.transaction.take() {
             Some(transaction) => transaction,
-            None => self.database.read(&self.scope, &self.count).await?,
+            None if slot.wrote => self.database.read(&self.scope, &self.count).await?,
+            None => self.database.read_anywhere(&self.scope, &self.count).await?,
         };
-        Ok(MutexGuard::map(slot, |slot| slot.insert(transaction)))
+        Ok(MutexGuard::map(slot, |slot| slot.transaction.insert(transaction)))
     }
 
     /// Ends the transaction, so that what is written next is seen by the reads after it.
     pub async fn end(&self) {
-        self.transaction.lock().await.take();
+        *self.slot.lock().await = Slot { transaction: None, wrote: true };
     }
 }

@@ -29,6 +29,7 @@ const DATABASE_POOL_MAX: &str = "voicehive_database_pool_max_connections";
 const DATABASE_LOCK_WAIT: &str = "voicehive_database_lock_wait_seconds";
 const DATABASE_POOL_WAIT: &str = "voicehive_database_pool_wait_seconds";
 const DATABASE_POOL_TIMEOUTS: &str = "voicehive_database_pool_timeouts_total";
+const REPLICA_READS: &str = "voicehive_database_replica_reads_total";
 const DATABASE_ERRORS: &str = "voicehive_database_errors_total";
 const CHANGES_FOLLOWED: &str = "voicehive_change_notifications_followed";
 const PRINCIPAL_CHECKS: &str = "voicehive_principal_checks_total";
@@ -105,6 +106,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_histogram!(DATABASE_LOCK_WAIT, "Seconds that a change took to get what it locks, by lock.");
     describe_histogram!(DATABASE_POOL_WAIT, "Seconds that a transaction waited for a connection.");
     describe_counter!(DATABASE_POOL_TIMEOUTS, "Transactions that got no connection in time.");
+    describe_counter!(REPLICA_READS, "Reads that a replica might have answered, by what became of them.");
     describe_counter!(DATABASE_ERRORS, "Statements that PostgreSQL or the way to it failed, by kind.");
     describe_gauge!(
         CHANGES_FOLLOWED,
@@ -257,6 +259,11 @@ pub fn database_pool_waited(wait: Duration) {
 
 pub fn database_pool_timed_out() {
     counter!(DATABASE_POOL_TIMEOUTS).increment(1);
+}
+
+/// What became of a read that a replica might answer: it was served, the replica was behind, or unavailable.
+pub fn replica_asked(outcome: &'static str) {
+    counter!(REPLICA_READS, "outcome" => outcome).increment(1);
 }
 
 /// `lock` is administrators, email or users.

@@ -9,8 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use voicehive_identity::clock::Clock;
 use voicehive_identity::identity::{Administrator, Identity, Seeds};
-use voicehive_identity::store::Database;
 use voicehive_identity::store::migrations::{self, Wanted};
+use voicehive_identity::store::{Database, Routes};
 
 use super::support::{PASSWORD, Setup, TestApp, TestDatabase, eventually};
 
@@ -62,7 +62,7 @@ async fn whoever_waits_for_anothers_migrations_holds_up_no_index_of_theirs() {
     let mut other = database.superuser.acquire().await.expect("a connection");
     // The lock that migrating servers share.
     other.execute("SELECT pg_advisory_lock(x'766f696365686976'::bigint)").await.expect("taken");
-    let store = Database::new(database.options.clone(), Setup::usual().pool);
+    let store = Database::new(database.options.clone(), Setup::usual().pool, Routes::default());
     let asks = "SELECT count(*) FROM pg_stat_activity
                  WHERE datname = current_database() AND application_name = 'voicehive migrations' AND query LIKE '%advisory_lock%'";
     let work = async {
@@ -86,7 +86,7 @@ async fn a_transaction_dropped_half_way_is_gone_before_its_connection_is_used_ag
     let app = TestApp::start().await;
     let mut setup = Setup::usual();
     (setup.pool.size, setup.pool.overflow) = (1, 0);
-    let database = Database::new(app.database.options.clone(), setup.pool);
+    let database = Database::new(app.database.options.clone(), setup.pool, Routes::default());
     let (scope, count) =
         (voicehive_identity::store::Scope::system(), voicehive_identity::store::StatementCount::default());
     for micros in 0..200 {
@@ -112,7 +112,7 @@ async fn servers_that_start_at_once_on_an_empty_database_make_it_once() {
         let database = database.clone();
         async move {
             let setup = Setup::usual();
-            let store = Database::new(database.options.clone(), setup.pool);
+            let store = Database::new(database.options.clone(), setup.pool, Routes::default());
             let applied = migrations::run(&store, Wanted::default()).await.expect("migrations apply");
             let identity = Identity::new(store, Clock::default(), setup.settings).expect("identity");
             let administrator = Some(Administrator { email: " Chief@Example.COM ", password: "harbour lamp nine" });
@@ -139,7 +139,7 @@ async fn servers_that_start_at_once_on_an_empty_database_make_it_once() {
 #[tokio::test]
 async fn a_schema_of_a_newer_release_or_a_changed_one_is_not_touched() {
     let database = TestDatabase::create().await;
-    let store = Database::new(database.options.clone(), Setup::usual().pool);
+    let store = Database::new(database.options.clone(), Setup::usual().pool, Routes::default());
     let error = async |sql: &'static str| {
         sqlx::query(sql).execute(&database.superuser).await.expect(sql);
         migrations::run(&store, Wanted::default()).await.expect_err("refused").to_string()

@@ -2,14 +2,14 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::support::{Client, cluster_folder, eventually};
+use super::support::{Client, Program, cluster_folder, eventually};
 
 /// A data folder of its own, next to the run's database, and removed with it.
 fn folder(name: &str) -> PathBuf {
@@ -26,10 +26,16 @@ fn voicehive(data_dir: &Path) -> Command {
 
 /// A server in a process of its own. Dropped, it is killed, and so is its database.
 struct Server {
-    process: Child,
+    program: Program,
     data_dir: PathBuf,
-    client: Client,
-    took: Duration,
+}
+
+impl std::ops::Deref for Server {
+    type Target = Program;
+
+    fn deref(&self) -> &Program {
+        &self.program
+    }
 }
 
 impl Server {
@@ -37,19 +43,8 @@ impl Server {
         Self::start_as(voicehive(data_dir), data_dir)
     }
 
-    fn start_as(mut command: Command, data_dir: &Path) -> Self {
-        let began = Instant::now();
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
-        let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();
-        let log = process.stderr.take().expect("its log");
-        let log = std::thread::spawn(move || BufReader::new(log).lines().map_while(Result::ok).collect::<Vec<_>>());
-        let Some(Ok(first)) = lines.next() else {
-            panic!("it did not start: {:?}", log.join());
-        };
-        let took = began.elapsed();
-        let address = first.rsplit("http://").next().expect("an address").parse().expect("an address");
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, data_dir: data_dir.to_owned(), client: Client::new(address), took }
+    fn start_as(command: Command, data_dir: &Path) -> Self {
+        Self { program: Program::start(command), data_dir: data_dir.to_owned() }
     }
 
     fn database_pid(&self) -> Option<i32> {
@@ -63,7 +58,7 @@ impl Server {
     fn wait(&mut self) -> std::process::ExitStatus {
         let deadline = Instant::now() + Duration::from_secs(40);
         loop {
-            if let Some(status) = self.process.try_wait().expect("a status") {
+            if let Some(status) = self.program.process.try_wait().expect("a status") {
                 return status;
             }
             assert!(Instant::now() < deadline, "it does not end");
@@ -74,8 +69,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.program.kill();
         if let Some(pid) = self.database_pid() {
             kill("INT", pid);
             while alive(pid) {

@@ -120,6 +120,21 @@ fn bad_values_are_refused_with_key_place_found_and_expected() {
             "bootstrap: {administrator: {email: a@b, password_file: /dev/null}}",
             "bootstrap.administrator.password_file in FILE: /dev/null is empty",
         ),
+        ("database: {host: 'db1,'}", "database.host in FILE: found no list of addresses, expected one such as"),
+        ("database: {host: a, replica_host: 'a,b'}", "database.replica_host in FILE: found several, expected one"),
+        (
+            "database: {host: a, pooler: transaction}",
+            "database.direct_host in the defaults: found nothing, expected where",
+        ),
+        (
+            "database: {host: 'a,b', direct_host: c, pooler: transaction}",
+            "database.host in FILE: found several, expected one pooler",
+        ),
+        ("database: {replica_host: r}", "database.replica_host in FILE: found one beside no database.host"),
+        (
+            "database: {host: a, pooler: session}",
+            "database.pooler in FILE: found \"session\", expected one of none, transaction",
+        ),
         ("database: {ssl_key: k}", "database.ssl_certificate in the defaults: found nothing, expected a file"),
         ("database: {ssl_certificate: c}", "database.ssl_key in the defaults: found nothing, expected a file"),
         (

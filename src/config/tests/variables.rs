@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStringExt;
 use super::*;
 
 const MIGRATION_USERNAME: (&str, &str) = ("VOICEHIVE_DATABASE__MIGRATION_USERNAME", "owner");
+const HOST: (&str, &str) = ("DATABASE_HOST", "db");
+const DIRECT_HOST: (&str, &str) = ("VOICEHIVE_DATABASE__DIRECT_HOST", "db");
 const SSL_CERTIFICATE: (&str, &str) = ("VOICEHIVE_DATABASE__SSL_CERTIFICATE", "c.pem");
 const SSL_KEY: (&str, &str) = ("VOICEHIVE_DATABASE__SSL_KEY", "k.pem");
 
@@ -28,6 +30,8 @@ fn every_key_has_a_variable() {
         ("VOICEHIVE_DATABASE__URL", "postgresql://h/d", "url: Some(***)"),
         ("VOICEHIVE_DATABASE__HOST", "db", r#"host: Some("db")"#),
         ("VOICEHIVE_DATABASE__PORT", "1", "port: 1,"),
+        ("VOICEHIVE_DATABASE__DIRECT_PORT", "2", "direct_port: 2,"),
+        ("VOICEHIVE_DATABASE__REPLICA_PORT", "3", "replica_port: 3,"),
         ("VOICEHIVE_DATABASE__DATABASE", "d", r#"database: "d""#),
         ("VOICEHIVE_DATABASE__USERNAME", "u", r#"username: "u""#),
         ("VOICEHIVE_DATABASE__PASSWORD", "p", "password: Some(***)"),
@@ -106,6 +110,8 @@ fn every_key_has_a_variable() {
     ];
     // The same of those that come in pairs.
     let pairs = [
+        (HOST, "VOICEHIVE_DATABASE__DIRECT_HOST", "a,b:1", r#"direct_host: Some("a,b:1")"#),
+        (HOST, "VOICEHIVE_DATABASE__REPLICA_HOST", "r", r#"replica_host: Some("r")"#),
         (MIGRATION_USERNAME, "VOICEHIVE_DATABASE__MIGRATION_PASSWORD", "p", "migration_password: Some(***)"),
         (
             ("DATABASE_SSL_MODE", "verify-full"),
@@ -133,9 +139,12 @@ fn every_key_has_a_variable() {
         ),
     ];
     let rows = table.map(|(variable, value, shown)| (("OTHER", ""), variable, value, shown));
-    let rows: Vec<_> = rows.into_iter().chain(pairs).collect();
-    for (other, variable, value, shown) in &rows {
-        let environment = [*other, (variable, value)];
+    let rows =
+        rows.into_iter().chain(pairs).map(|(other, variable, value, shown)| (vec![other], variable, value, shown));
+    let pooler = (vec![HOST, DIRECT_HOST], "VOICEHIVE_DATABASE__POOLER", "transaction", "pooler: Transaction");
+    let rows: Vec<_> = rows.chain([pooler]).collect();
+    for (others, variable, value, shown) in &rows {
+        let environment: Vec<_> = others.iter().copied().chain([(*variable, *value)]).collect();
         let config = Config::from_parts(None, variables(&environment)).map(|config| format!("{config:?}"));
         assert!(config.as_ref().is_ok_and(|config| config.contains(shown)), "{variable}: {config:?}");
         assert!(!format!("{:?}", Config::default()).contains(shown), "{variable} shows nothing");

@@ -17,12 +17,12 @@ use apollo_compiler::request::{RequestError, coerce_variable_values};
 use apollo_compiler::response::{GraphQLError, JsonValue};
 use apollo_compiler::validation::{DiagnosticList, Valid};
 use apollo_compiler::{ExecutableDocument as ValidDocument, Schema as ValidSchema};
-use async_graphql::parser::types::ExecutableDocument;
+use async_graphql::parser::types::{ExecutableDocument, Selection};
 use async_graphql::{Pos, Variables};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::graphql::errors::{MAX_ERRORS, code};
@@ -55,6 +55,15 @@ pub struct Ready {
     pub guarded: Guarded,
     /// None of its fields is merged with another one, and none is for objects of some types alone.
     pub is_plain: bool,
+}
+
+impl Ready {
+    /// Whether nothing but one field is asked for.
+    pub fn is_one_field(&self) -> bool {
+        self.document.operations.iter().all(|(_, operation)| {
+            matches!(operation.node.selection_set.node.items.as_slice(), [one] if matches!(one.node, Selection::Field(_)))
+        })
+    }
 }
 
 /// What a client asks to be run.
@@ -145,6 +154,14 @@ impl Trusted {
             trusted.insert(hash, document);
         }
         Ok(Self { manifest: trusted, only })
+    }
+}
+
+impl Asked {
+    /// Everything that says what is asked for, as bytes that are the same for the same request.
+    pub fn fingerprint(&self) -> Vec<u8> {
+        let hash = self.query.as_deref().map(hash_of).or_else(|| self.hash.as_deref().and_then(read_hash));
+        json!([hash, self.operation_name, self.variables]).to_string().into_bytes()
     }
 }
 

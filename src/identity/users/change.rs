@@ -42,7 +42,9 @@ impl Identity {
     /// A transaction of the system in which a change begins. It takes its locks in the order that `store` asks for.
     pub(in crate::identity) async fn begin_change(&self, caller: &Caller) -> Result<Transaction, Failure> {
         caller.end_reads().await;
-        Ok(self.database.write(&Scope::system(), &caller.statements).await?)
+        let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;
+        self.claim_key(&mut transaction, caller).await?;
+        Ok(transaction)
     }
 
     /// Who makes the change, read anew: rights that were taken while it waited for its locks are gone.

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_mins(5);
 const OLDEST_SUPPORTED: u32 = 150_000;
 
 /// The tables of the migrations; the months of the audit trail are partitions of two of them.
-pub(super) const TABLES: [&str; 17] = [
+pub(super) const TABLES: [&str; 18] = [
     "api_key_hotels",
     "api_keys",
     "audit_event_hotels",
@@ -32,6 +32,7 @@ pub(super) const TABLES: [&str; 17] = [
     "audit_events_unsealed",
     "audit_seals",
     "hotels",
+    "idempotency_keys",
     "roles",
     "seeds",
     "sign_in_failures",

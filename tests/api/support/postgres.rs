@@ -10,9 +10,9 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use voicehive_identity::clock::Clock;
 use voicehive_identity::identity::{Identity, Seeds};
-use voicehive_identity::store::Database;
 use voicehive_identity::store::embedded::{DataDir, Embedded};
 use voicehive_identity::store::migrations::{self, Wanted};
+use voicehive_identity::store::{Database, Routes};
 
 use super::server::{identity_settings, pool_settings};
 
@@ -69,7 +69,7 @@ async fn start() -> Cluster {
     superuser.execute("SELECT pg_reload_conf()").await.expect("reload");
     superuser.execute(AssertSqlSafe(format!("CREATE DATABASE {TEMPLATE} OWNER voicehive"))).await.expect("template");
 
-    let database = Database::new(options.clone().database(TEMPLATE), pool_settings());
+    let database = Database::new(options.clone().database(TEMPLATE), pool_settings(), Routes::default());
     migrations::run(&database, Wanted::default()).await.expect("migrations apply");
     let identity = Identity::new(database.clone(), Clock::default(), identity_settings(&folder)).expect("identity");
     identity.bootstrap(&Seeds { demo_users: true, administrator: None }).await.expect("demo users");

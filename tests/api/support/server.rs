@@ -17,7 +17,7 @@ use voicehive_identity::graphql::documents::Trusted;
 use voicehive_identity::graphql::guard::Limits;
 use voicehive_identity::http::{self, App, Options, ServerSettings};
 use voicehive_identity::identity::{Algorithm, HashingSettings, Identity, Lockout, Settings, ThrottleSettings};
-use voicehive_identity::store::{Database, PoolSettings, changes};
+use voicehive_identity::store::{Database, PoolSettings, Routes, changes};
 use voicehive_identity::telemetry::metrics;
 
 use super::client::Client;
@@ -158,7 +158,7 @@ impl TestApp {
     pub async fn start_on(database: Arc<TestDatabase>, setup: Setup) -> Self {
         let clock = Clock::default();
         let connect = setup.connect.unwrap_or_else(|| database.options.clone());
-        let mut store = Database::new(connect, setup.pool);
+        let mut store = Database::new(connect, setup.pool, Routes::default());
         if setup.row_security_alone {
             store = store.with_row_security_alone();
         }

@@ -1,0 +1,74 @@
+//! What was done under a key of the client's, so that it is not done again.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{Result, Transaction};
+
+/// What is known of a key.
+pub struct Done {
+    /// Of the request that it came with.
+    pub request_hash: Vec<u8>,
+    /// Encrypted. None: not kept yet, or lost with the server that was to keep it.
+    pub answer: Option<Vec<u8>>,
+}
+
+/// Takes the key for what this transaction does. False where something was done under it; a transaction that is at it in
+/// this moment is waited for.
+pub async fn claim(
+    transaction: &mut Transaction,
+    (caller, key_hash): (&str, &[u8]),
+    request_hash: &[u8],
+    claim: Uuid,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "INSERT INTO idempotency_keys (caller, key_hash, request_hash, claim, created_at) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (caller, key_hash) DO NOTHING",
+        caller,
+        key_hash,
+        request_hash,
+        claim,
+        now
+    )
+    .execute(transaction.statement())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// What was done under a key; None where nothing was.
+pub async fn find(transaction: &mut Transaction, (caller, key_hash): (&str, &[u8])) -> Result<Option<Done>> {
+    Ok(sqlx::query_as!(
+        Done,
+        "SELECT request_hash, answer FROM idempotency_keys WHERE caller = $1 AND key_hash = $2",
+        caller,
+        key_hash
+    )
+    .fetch_optional(transaction.statement())
+    .await?)
+}
+
+/// Keeps the answer to what was done under this claim, where that was kept itself.
+pub async fn keep_answer(
+    transaction: &mut Transaction,
+    (caller, key_hash): (&str, &[u8]),
+    claim: Uuid,
+    answer: &[u8],
+) -> Result<()> {
+    sqlx::query!(
+        "UPDATE idempotency_keys SET answer = $4 WHERE caller = $1 AND key_hash = $2 AND claim = $3",
+        caller,
+        key_hash,
+        claim,
+        answer
+    )
+    .execute(transaction.statement())
+    .await?;
+    Ok(())
+}
+
+/// Forgets the keys from before.
+pub async fn sweep(transaction: &mut Transaction, before: DateTime<Utc>) -> Result<()> {
+    sqlx::query!("DELETE FROM idempotency_keys WHERE created_at < $1", before).execute(transaction.statement()).await?;
+    Ok(())
+}
