@@ -101,12 +101,16 @@ async fn serve_on(
     let address = listener.local_addr()?;
     tracing::info!(%address, "server_ready");
     announce(address, settings.certificate.is_some(), config, demo_users);
+    let close = CancellationToken::new();
     tokio::spawn({
-        let (app, stop) = (app.clone(), stop.clone());
+        let (app, close, drain) = (app.clone(), close.clone(), config.http.drain_timeout);
         async move {
             stop.cancelled().await;
             tracing::info!("server_stopping");
             app.stop_taking_work();
+            // Whoever sends requests here still does, until it has noticed.
+            tokio::time::sleep(drain.unwrap_or_default()).await;
+            close.cancel();
         }
     });
     let certificate = settings.certificate.clone();
@@ -120,7 +124,7 @@ async fn serve_on(
         let settings = http::ServerSettings { certificate: None, ..settings.clone() };
         tokio::spawn(http::serve(listener, router, settings, CancellationToken::new()));
     }
-    http::serve(listener, http::router(app), settings, stop).await;
+    http::serve(listener, http::router(app), settings, close).await;
     work_stop.cancel();
     if tokio::time::timeout(system::BACKGROUND_TIMEOUT, work).await.is_err() {
         tracing::warn!("background_work_cut_off");

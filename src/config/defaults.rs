@@ -150,6 +150,7 @@ impl Default for HttpConfig {
             public_url: None,
             cors_origins: Vec::new(),
             max_connections: 4096,
+            drain_timeout: None,
             shutdown_timeout: Duration::from_secs(30),
         }
     }

@@ -268,6 +268,10 @@ pub struct HttpConfig {
     /// Connections open at a time. Default 4096.
     #[serde(deserialize_with = "whole::<1, 1_000_000, _, _>")]
     pub max_connections: usize,
+    /// How long new requests are still taken after the order to stop, while `/readyz` says no: until whatever sends them here
+    /// has noticed. Default: not at all.
+    #[serde(deserialize_with = "duration_or_none")]
+    pub drain_timeout: Option<Duration>,
     /// How long requests may take to finish after the order to stop. Default 30 s.
     #[serde(deserialize_with = "duration")]
     pub shutdown_timeout: Duration,

@@ -140,7 +140,8 @@ async fn a_restart_of_the_database_costs_no_later_request() {
             requests.spawn(async move { admin.query("{ users { totalCount } }").await });
         }
         requests.join_all().await;
-        let cut_off = "FROM pg_stat_activity WHERE datname = current_database() AND usename = 'voicehive'";
+        // Not that on which changes are heard, which comes back by itself.
+        let cut_off = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'voicehive'";
         app.count(&format!("SELECT count(pg_terminate_backend(pid)) {cut_off}")).await;
         // A signal takes a moment; a request that comes in between is cut off, too, and told so.
         eventually("cut off", async || app.count(&format!("SELECT count(*) {cut_off}")).await == 0).await;

@@ -340,6 +340,25 @@ async fn clients_that_stall_do_not_hold_up_the_end() {
     drop(stalled);
 }
 
+/// A balancer asks every so often, and sends requests until it has been told no.
+#[tokio::test]
+async fn requests_are_taken_until_whoever_sends_them_has_noticed() {
+    let data_dir = folder("drain");
+    let mut command = voicehive(&data_dir);
+    command.env("VOICEHIVE_HTTP__DRAIN_TIMEOUT", "2s");
+    let mut server = Server::start_as(command, &data_dir);
+    assert_eq!(server.client.get("/readyz").await.status, 200);
+    let told_at = Instant::now();
+    server.signal("TERM");
+    eventually("it says that it stops", async || server.client.get("/readyz").await.status == 503).await;
+    // Over a new connection each.
+    for _ in 0..5 {
+        assert_eq!(Client::new(server.client.address).get("/livez").await.status, 200);
+    }
+    assert!(server.wait().success());
+    assert!(told_at.elapsed() >= Duration::from_secs(2), "it waited");
+}
+
 #[tokio::test]
 async fn the_schema_is_printed_without_a_database() {
     let output = voicehive(&folder("schema")).arg("schema").output().expect("runs");

@@ -99,6 +99,7 @@ fn every_key_has_a_variable() {
         ("VOICEHIVE_HTTP__DASHBOARD", "false", "dashboard: false"),
         ("VOICEHIVE_HTTP__REFRESH_COOKIE", "true", "refresh_cookie: true"),
         ("VOICEHIVE_HTTP__MAX_CONNECTIONS", "20", "max_connections: 20,"),
+        ("VOICEHIVE_HTTP__DRAIN_TIMEOUT", "5s", "drain_timeout: Some(5s)"),
         ("VOICEHIVE_HTTP__SHUTDOWN_TIMEOUT", "21", "shutdown_timeout: 21s"),
         ("VOICEHIVE_AUDIT__RETENTION", "400d", "retention: Some(34560000s)"),
         ("VOICEHIVE_AUDIT__KEY_FILE", "a.key", r#"key_file: Some("a.key")"#),
