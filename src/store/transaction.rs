@@ -18,13 +18,15 @@ use uuid::Uuid;
 
 use super::changes::{Changes, Topic};
 use super::lease::{Lease, Leases};
-use super::statement::Statement;
+use super::statement::{Statement, answered};
 use super::{Database, Error, Result};
 
 type Manager = <Postgres as sqlx::Database>::TransactionManager;
 
 /// How much longer a transaction may take to begin than to get its connection.
 const GRACE: Duration = Duration::from_millis(500);
+/// How long work may take that may take as long as it needs.
+const FOREVER: Duration = Duration::from_hours(24 * 365);
 /// How long after a connection that was of no use another one is tried.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
@@ -159,6 +161,8 @@ pub struct Transaction {
     changed: Vec<Topic>,
     /// Whether its connection remembers what is prepared.
     keeps_statements: bool,
+    /// How long an answer may take.
+    patience: Duration,
 }
 
 /// How far a transaction has come.
@@ -194,6 +198,7 @@ impl Transaction {
     /// restart of the database, or leads to a server that takes no writes, as one does that was the primary.
     pub(super) async fn begin_on(lease: Lease, beginning: &Beginning<'_>) -> Result<Option<Self>> {
         let statement = beginning.statement();
+        let patience = lease.patience();
         let mut transaction = Self {
             connection: Some(lease),
             scope: match beginning.walls {
@@ -205,6 +210,7 @@ impl Transaction {
             changes: beginning.changes.clone(),
             changed: Vec::new(),
             keeps_statements: beginning.limits.is_none(),
+            patience,
         };
         let (sent_at, begin) = (Instant::now(), AssertSqlSafe(statement.clone()).into_sql_str());
         match Manager::begin(transaction.raw(), Some(begin)).await {
@@ -235,8 +241,8 @@ impl Transaction {
     /// The connection to run one statement on, which is counted.
     pub(super) fn statement(&mut self) -> Statement<'_> {
         self.count.add_one();
-        let is_kept = self.keeps_statements;
-        Statement { connection: self.raw(), is_kept }
+        let (is_kept, patience) = (self.keeps_statements, self.patience);
+        Statement { connection: self.raw(), is_kept, patience }
     }
 
     /// Notes that it changes something that is remembered: when it is over, that holds no more on this server. The others are
@@ -247,7 +253,8 @@ impl Transaction {
 
     /// Goes on as this principal, to write what the rules have allowed: from here on both walls are the principal's own.
     pub async fn act_as(&mut self, scope: &Scope, writes: Writes) -> Result<()> {
-        self.raw().execute(AssertSqlSafe(settings_statement(scope, writes))).await?;
+        let until = tokio::time::Instant::now() + self.patience;
+        answered(until, self.raw().execute(AssertSqlSafe(settings_statement(scope, writes)))).await?;
         self.scope = scope.clone();
         Ok(())
     }
@@ -257,12 +264,14 @@ impl Transaction {
     pub async fn take_time(&mut self) -> Result<()> {
         let forever = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
         self.raw().execute(forever).await?;
+        self.patience = FOREVER;
         Ok(())
     }
 
     /// Keeps what was written. Acknowledge nothing before this has returned.
     pub async fn commit(mut self) -> Result<()> {
-        Manager::commit(self.raw()).await?;
+        let until = tokio::time::Instant::now() + self.patience;
+        answered(until, Manager::commit(self.raw())).await?;
         self.state = State::Over;
         Ok(())
     }
