@@ -1,6 +1,6 @@
 # `make run` serves on a database of its own; `make test` proves everything. Both install what the machine lacks.
 
-.PHONY: run test plans check dependencies fuzz bench schema queries
+.PHONY: run test plans cluster-up cluster-down fault-test check dependencies fuzz bench schema queries
 
 run:
 	@scripts/install-postgresql
@@ -27,6 +27,22 @@ test:
 plans:
 	@scripts/install-postgresql
 	cargo test --locked --test plans
+
+# Three servers, PgBouncer, HAProxy, and two PostgreSQL servers under Patroni with etcd, on this machine. As root.
+cluster-up:
+	@scripts/install-postgresql
+	@scripts/install-cluster
+	@cargo build --release --quiet
+	@deploy/cluster/up
+
+cluster-down:
+	@deploy/cluster/down
+
+# The same cluster under load, while one thing after another goes wrong.
+fault-test:
+	@scripts/install-postgresql
+	@scripts/install-cluster
+	cargo test --locked --test fault
 
 # What needs no database.
 check:
