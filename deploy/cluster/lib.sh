@@ -17,13 +17,21 @@ say() { printf '%s\n' "$*" >&2; }
 
 as_account() { setpriv --reuid="$account" --regid="$account" --init-groups "$@"; }
 
-is_running() { [ -f "$state/$1.pid" ] && kill -0 "$(cat "$state/$1.pid")" 2>/dev/null; }
+# An id that was written down may meanwhile be another program's: the moment at which it began tells them apart.
+began() { cut -d ' ' -f 22 "/proc/$1/stat" 2>/dev/null; }
+
+is_running() {
+    [ -f "$state/$1.pid" ] || return 1
+    read -r pid since <"$state/$1.pid" || return 1
+    [ "$(began "$pid")" = "$since" ] && [ "$(cut -d ' ' -f 3 "/proc/$pid/stat")" != Z ]
+}
 
 # Starts a program that stays in the foreground: start NAME PROGRAM ARGUMENT...
 start() {
     name=$1
     shift
-    setsid sh -c 'echo $$ >"$0"; exec "$@"' "$state/$name.pid" "$@" >>"$state/$name.log" 2>&1 </dev/null &
+    # shellcheck disable=SC2016
+    setsid sh -c 'echo $$ "$(cut -d " " -f 22 /proc/$$/stat)" >"$0"; exec "$@"' "$state/$name.pid" "$@" >>"$state/$name.log" 2>&1 </dev/null &
 }
 
 # Waits until a command works: await WHAT SECONDS COMMAND...
@@ -43,7 +51,7 @@ await() {
 # Ends a program, and returns when it has: stop NAME SIGNAL
 stop() {
     if is_running "$1"; then
-        kill "-$2" "$(cat "$state/$1.pid")"
+        kill "-$2" "$pid"
         await "$1 ends" 60 is_gone "$1"
     fi
     rm -f "$state/$1.pid"
@@ -52,6 +60,9 @@ stop() {
 is_gone() { ! is_running "$1"; }
 
 in_database() { PGPASSWORD=$(cat "$state/password") "$postgresql/psql" -h 127.0.0.1 -p "$1" -U voicehive -d voicehive -Atqc "$2"; }
+
+# HAProxy sends requests to each of the three servers.
+all_servers_are_up() { [ "$(curl -fsS "http://127.0.0.1:$statistics/;csv" | grep -c '^servers,server.*,UP,')" = 3 ]; }
 
 # Writes a configuration from its template beside this file: fill NAME
 fill() {
