@@ -1,5 +1,6 @@
 //! What proves the audit trail whole, and how it is kept.
 
+use chrono::Datelike;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Executor};
 
@@ -146,7 +147,11 @@ async fn many_servers_seal_one_chain() {
 #[tokio::test]
 async fn months_that_were_kept_long_enough_are_dropped_whole() {
     let mut setup = Setup::usual();
-    setup.settings.audit_retention = Some(std::time::Duration::from_hours(24 * 60));
+    // Back to the middle of the month before the last one, whatever day it is.
+    let this_month = chrono::Utc::now().date_naive().with_day(1).expect("each month has one");
+    let kept_from = this_month - chrono::Months::new(2) + chrono::Days::new(10);
+    let days = u64::try_from((chrono::Utc::now().date_naive() - kept_from).num_days()).expect("not negative");
+    setup.settings.audit_retention = Some(std::time::Duration::from_hours(24 * days));
     let app = TestApp::start_with(setup).await;
     let admin = world(&app).await;
     // Three old months, as they would have come about: partitions first, then events, sealed.
@@ -174,10 +179,11 @@ async fn months_that_were_kept_long_enough_are_dropped_whole() {
 #[tokio::test]
 async fn events_that_came_before_their_partition_move_into_it() {
     let app = TestApp::start().await;
-    by_hand(&app, "INSERT INTO audit_events (id, occurred_at, type, outcome, hotels) VALUES (gen_random_uuid(), now() + interval '5 months', 'early', 'SUCCESS', '{hotel-001}')").await;
+    by_hand(&app, "INSERT INTO audit_events (id, occurred_at, type, outcome, hotels) VALUES (gen_random_uuid(), date_trunc('month', now()) + interval '5 months 3 days', 'early', 'SUCCESS', '{hotel-001}')").await;
     assert_eq!(app.count("SELECT count(*) FROM audit_events_default").await, 1);
     app.identity.seal_audit_events().await.expect("sealed");
-    app.clock.advance(std::time::Duration::from_hours(24 * 31 * 5));
+    let until_then = app.count("SELECT extract(epoch FROM max(occurred_at) - now())::bigint FROM audit_events").await;
+    app.clock.advance(std::time::Duration::from_secs(u64::try_from(until_then).expect("it is to come")));
     app.identity.keep_audit_partitions().await.expect("kept");
     assert_eq!(app.count("SELECT count(*) FROM audit_events_default").await, 0);
     assert_eq!(app.count("SELECT count(*) FROM audit_event_hotels_default").await, 0);
