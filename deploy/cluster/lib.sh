@@ -15,7 +15,8 @@ front_host=10.231.7.1 front_peer=10.231.7.2 database_host=10.231.8.1 database_pe
 
 say() { printf '%s\n' "$*" >&2; }
 
-as_account() { setpriv --reuid="$account" --regid="$account" --init-groups "$@"; }
+# Before a command: as the account that may do less than root.
+as_account="setpriv --reuid=$account --regid=$account --init-groups"
 
 # An id that was written down may meanwhile be another program's: the moment at which it began tells them apart.
 began() { cut -d ' ' -f 22 "/proc/$1/stat" 2>/dev/null; }

@@ -115,7 +115,7 @@ async fn init(config: Config, wanted: Init) -> anyhow::Result<ExitCode> {
             tracing::info!(migrations = applied.all, "database_tables_created");
         }
         tracing::info!(row_level_security = !wanted.skip_security, "database_security_configured");
-        let identity = system::identity(&config, database)?;
+        let identity = system::identity(&config, database).await?;
         identity.decline_demo_users(wanted.skip_users).await?;
         if !wanted.skip_users {
             system::bootstrap(&config, &identity).await?;

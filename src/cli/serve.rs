@@ -74,14 +74,14 @@ async fn serve_on(
         no_row_security: allowed || config.environment != Environment::Production,
     };
     serving_role::check(&database, tolerated).await?;
-    let identity = system::identity(config, database)?;
+    let identity = system::identity(config, database).await?;
     identity.load_keys().await?;
     let demo_users = system::bootstrap(config, &identity).await?;
 
     let work_stop = CancellationToken::new();
     let following = tokio::spawn({
-        let (database, stop) = (identity.database().clone(), work_stop.clone());
-        async move { changes::follow(&database, stop).await }
+        let (identity, stop) = (identity.clone(), work_stop.clone());
+        async move { changes::follow(identity.database(), identity.clock(), stop).await }
     });
     let work = tokio::spawn({
         let (identity, stop) = (identity.clone(), work_stop.clone());

@@ -140,7 +140,8 @@ pub fn algorithm(config: &Config) -> Algorithm {
     }
 }
 
-pub fn identity(config: &Config, database: Database) -> anyhow::Result<Arc<Identity>> {
+/// The system, going by the database's time.
+pub async fn identity(config: &Config, database: Database) -> anyhow::Result<Arc<Identity>> {
     let (auth, jwt) = (&config.auth, &config.jwt);
     let key_file = |named: &Option<PathBuf>, name: &str| match named {
         Some(path) => anyhow::Ok(path.clone()),
@@ -183,7 +184,9 @@ pub fn identity(config: &Config, database: Database) -> anyhow::Result<Arc<Ident
         audit_key_file: key_file(&config.audit.key_file, "audit.key")?,
         previous_audit_key_files: config.audit.previous_key_files.clone(),
     };
-    Ok(Identity::new(database, Clock::default(), settings)?)
+    let clock = Clock::default();
+    database.set_clock(&clock).await?;
+    Ok(Identity::new(database, clock, settings)?)
 }
 
 fn at_least_one(number: u32) -> NonZeroU32 {
@@ -196,7 +199,7 @@ pub async fn with_identity<T>(
     config: &Config,
     work: impl AsyncFnOnce(Arc<Identity>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    with_database(config, async |database| work(identity(config, database)?).await).await
+    with_database(config, async |database| work(identity(config, database).await?).await).await
 }
 
 /// The same with the database alone, which need not have a schema yet.

@@ -11,11 +11,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Database, Result, catalogue};
+use crate::clock::Clock;
 use crate::telemetry::metrics;
 
 const CHANNEL: &str = "voicehive_changes";
@@ -27,6 +29,9 @@ const TRUSTED_FOR: Duration = Duration::from_millis(800);
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// How long the catalogue may take to be read.
 const READING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A clock that was less wrong than this is set without a word.
+const TOLD_FROM: TimeDelta = TimeDelta::seconds(1);
 
 /// Users, sessions and API keys share this many numbers: where two meet, one is read once more than it had to be.
 const SLOTS: usize = 4096;
@@ -149,13 +154,13 @@ fn topics(payload: &str) -> Vec<Topic> {
     told.unwrap_or_else(|_: uuid::Error| vec![Topic::Everything])
 }
 
-/// Hears what changes, and keeps the catalogue, until it is stopped.
-pub async fn follow(database: &Database, stop: CancellationToken) {
+/// Hears what changes, and keeps the catalogue and the time, until it is stopped.
+pub async fn follow(database: &Database, clock: &Clock, stop: CancellationToken) {
     let mut was_lost = false;
     loop {
         let lost = tokio::select! {
             () = stop.cancelled() => break,
-            Err(error) = listen(database, &mut was_lost) => error,
+            Err(error) = listen(database, clock, &mut was_lost) => error,
         };
         database.changes().distrust();
         metrics::changes_followed(false);
@@ -169,7 +174,7 @@ pub async fn follow(database: &Database, stop: CancellationToken) {
 }
 
 /// Until the connection is lost.
-async fn listen(database: &Database, was_lost: &mut bool) -> Result<std::convert::Infallible> {
+async fn listen(database: &Database, clock: &Clock, was_lost: &mut bool) -> Result<std::convert::Infallible> {
     let changes = database.changes();
     if database.settle_on_primary().await? {
         tracing::warn!("database_primary_changed");
@@ -193,11 +198,14 @@ async fn listen(database: &Database, was_lost: &mut bool) -> Result<std::convert
             _ = ask.tick() => {
                 let asked_at = Instant::now();
                 // Not only that it lives: a pool between us may have given the listening connection to somebody else.
-                let listens = sqlx::query_scalar!(
-                    r#"SELECT EXISTS (SELECT FROM pg_listening_channels() AS channel WHERE channel = $1) AS "listens!""#,
+                let sign = sqlx::query!(
+                    r#"SELECT EXISTS (SELECT FROM pg_listening_channels() AS channel WHERE channel = $1) AS "listens!",
+                              clock_timestamp() AS "time!""#,
                     CHANNEL
                 );
-                if !in_time(TRUSTED_FOR, listens.fetch_one(&mut listener)).await? {
+                let sign = in_time(TRUSTED_FOR, sign.fetch_one(&mut listener)).await?;
+                keep_time(clock, sign.time, asked_at);
+                if !sign.listens {
                     return Err(lost("the connection does not listen any more").into());
                 }
                 // What came before the answer counts before it.
@@ -218,6 +226,18 @@ async fn listen(database: &Database, was_lost: &mut bool) -> Result<std::convert
             let version = changes.version(&catalogue::TOPICS);
             let read = in_time(READING_TIMEOUT, catalogue::read(&mut listener)).await?;
             database.keep_catalogue(version, read);
+        }
+    }
+}
+
+/// Sets the clock by the answer to a question that was asked then.
+pub(super) fn keep_time(clock: &Clock, database: DateTime<Utc>, asked_at: Instant) {
+    if let Some(behind) = clock.agree_with(database, asked_at, Instant::now()) {
+        let behind_ms = behind.num_milliseconds();
+        if behind.abs() > TOLD_FROM {
+            tracing::warn!(behind_ms, "clock_set_by_database");
+        } else {
+            tracing::debug!(behind_ms, "clock_set_by_database");
         }
     }
 }

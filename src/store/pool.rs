@@ -3,19 +3,20 @@
 use std::fmt::Write;
 use std::io::ErrorKind;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
 use tracing::log::LevelFilter;
 
 use super::catalogue::{self, Catalogue};
-use super::changes::Changes;
+use super::changes::{Changes, keep_time};
 use super::lease::Leases;
 use super::replica::Replica;
 use super::route::{Routes, Servers, at};
 use super::transaction::{Beginning, Scope};
 use super::{Result, StatementCount, Transaction, Walls};
+use crate::clock::Clock;
 use crate::telemetry::metrics;
 
 /// A statement that takes longer is logged as a warning.
@@ -242,6 +243,15 @@ impl Database {
     /// A connection outside the pool, as the role that serves.
     pub(super) async fn serving_connection(&self) -> Result<PgConnection> {
         self.connect(&self.serving_options()).await
+    }
+
+    /// Sets the clock by the database's.
+    pub async fn set_clock(&self, clock: &Clock) -> Result<()> {
+        let mut connection = self.serving_connection().await?;
+        let asked_at = Instant::now();
+        let time = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "time!""#).fetch_one(&mut connection).await?;
+        keep_time(clock, time, asked_at);
+        Ok(())
     }
 
     /// Connects as the role that serves, and asks something.

@@ -9,6 +9,7 @@ mod audit;
 mod audit_proof;
 mod authzen;
 mod backups;
+mod clocks;
 mod connections;
 mod database;
 mod database_commands;

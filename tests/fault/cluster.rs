@@ -137,10 +137,8 @@ impl Cluster {
 
     /// Whether the whole of the audit trail is as it was sealed.
     pub fn verify_audit(&self) -> String {
-        let verify = r#"env -i DATABASE_HOST=127.0.0.1 DATABASE_PORT=7132 DATABASE_NAME=voicehive DATABASE_USER=voicehive \
-            DATABASE_PASSWORD="$(cat $state/password)" VOICEHIVE_DATA_DIR=$state/server1 \
-            VOICEHIVE_AUDIT__KEY_FILE=$state/audit.key $state/voicehive audit verify"#;
-        self.shell(verify)
+        // With the settings of a server, and the clock of this machine.
+        self.shell("set -a; . $state/server1.env; unset LD_PRELOAD; exec $state/voicehive audit verify")
     }
 }
 

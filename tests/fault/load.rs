@@ -32,7 +32,7 @@ pub struct Ledger {
     pub sessions: Mutex<Vec<String>>,
     /// The last name that was acknowledged, by the user's id.
     pub last_names: Mutex<BTreeMap<String, u64>>,
-    /// When writes were acknowledged.
+    /// When writes were acknowledged that leave a trace in the audit trail.
     pub written_at: Mutex<Vec<Instant>>,
     /// The longest time after its revocation at which a token was taken.
     pub honoured: Mutex<Duration>,
@@ -58,7 +58,7 @@ impl Ledger {
         *longest = time.max(*longest);
     }
 
-    /// The longest time in which no write was acknowledged.
+    /// The longest time in which no such write was acknowledged.
     pub fn longest_gap(&self) -> Duration {
         let times = lock(&self.written_at);
         times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
@@ -262,7 +262,6 @@ async fn refresh(admin: Client, email: String, stop: Arc<AtomicBool>) {
             return;
         }
         next.clone_into(&mut token);
-        stranger.ledger.wrote();
         pause(50).await;
     }
 }

@@ -101,6 +101,8 @@ pub struct Setup {
     pub connect: Option<PgConnectOptions>,
     /// Tenants are kept apart by row-level security alone.
     pub row_security_alone: bool,
+    /// The clock of the server's machine.
+    pub clock: Clock,
 }
 
 impl Setup {
@@ -131,6 +133,7 @@ impl Setup {
             pool: pool_settings(),
             connect: None,
             row_security_alone: false,
+            clock: Clock::default(),
         }
     }
 }
@@ -156,27 +159,26 @@ impl TestApp {
     }
 
     pub async fn start_on(database: Arc<TestDatabase>, setup: Setup) -> Self {
-        let clock = Clock::default();
         let connect = setup.connect.unwrap_or_else(|| database.options.clone());
         let mut store = Database::new(connect, setup.pool, Routes::default());
         if setup.row_security_alone {
             store = store.with_row_security_alone();
         }
-        let identity = Identity::new(store, clock.clone(), setup.settings).expect("identity");
+        let identity = Identity::new(store, setup.clock.clone(), setup.settings).expect("identity");
         if let Err(error) = identity.load_keys().await {
             // Servers on a database that is away begin like this too.
             eprintln!("{error}");
         }
         let stop = CancellationToken::new();
         tokio::spawn({
-            let (database, stop) = (identity.database().clone(), stop.clone());
-            async move { changes::follow(&database, stop).await }
+            let (identity, stop) = (identity.clone(), stop.clone());
+            async move { changes::follow(identity.database(), identity.clock(), stop).await }
         });
         let app = App::new(identity.clone(), setup.options, Some(metrics_handle())).expect("the schema is valid");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let serving = tokio::spawn(http::serve(listener, http::router(app.clone()), setup.server, stop.clone()));
-        Self { address, clock, database, identity, app, stop, serving }
+        Self { address, clock: setup.clock, database, identity, app, stop, serving }
     }
 
     /// A client without a token.
