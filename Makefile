@@ -1,6 +1,6 @@
 # `make run` serves on a database of its own; `make test` proves everything. Both install what the machine lacks.
 
-.PHONY: run test plans cluster-up cluster-down fault-test check dependencies fuzz bench schema queries
+.PHONY: run test plans cluster-up cluster-down fault-test upgrade-test check dependencies fuzz bench schema queries
 
 run:
 	@scripts/install-postgresql
@@ -43,6 +43,11 @@ fault-test:
 	@scripts/install-postgresql
 	@scripts/install-cluster
 	cargo test --locked --test fault
+
+# This release and the one before, side by side on this one's schema.
+upgrade-test:
+	@scripts/install-postgresql
+	VOICEHIVE_PREVIOUS="$$(scripts/build-previous)" cargo test --locked --test upgrade
 
 # What needs no database.
 check:

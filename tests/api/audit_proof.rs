@@ -3,6 +3,7 @@
 use chrono::Datelike;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Executor};
+use voicehive_identity::clock::Clock;
 
 use super::audit::{by_hand, events, world};
 use super::support::{Client, Setup, TestApp, connect_as};
@@ -148,9 +149,10 @@ async fn many_servers_seal_one_chain() {
 async fn months_that_were_kept_long_enough_are_dropped_whole() {
     let mut setup = Setup::usual();
     // Back to the middle of the month before the last one, whatever day it is.
-    let this_month = chrono::Utc::now().date_naive().with_day(1).expect("each month has one");
+    let today = Clock::default().now().date_naive();
+    let this_month = today.with_day(1).expect("each month has one");
     let kept_from = this_month - chrono::Months::new(2) + chrono::Days::new(10);
-    let days = u64::try_from((chrono::Utc::now().date_naive() - kept_from).num_days()).expect("not negative");
+    let days = u64::try_from((today - kept_from).num_days()).expect("not negative");
     setup.settings.audit_retention = Some(std::time::Duration::from_hours(24 * days));
     let app = TestApp::start_with(setup).await;
     let admin = world(&app).await;

@@ -25,6 +25,7 @@ mod hotels_and_roles;
 mod https;
 mod idempotency;
 mod isolation;
+mod kubernetes;
 mod legacy;
 mod lockout;
 mod monitoring;
