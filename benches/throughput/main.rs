@@ -16,6 +16,8 @@ mod report;
 mod rounds;
 mod scale;
 mod server;
+mod servers;
+mod share;
 mod sign_ins;
 mod stage;
 mod workloads;
@@ -66,6 +68,10 @@ struct Options {
     /// Instead of all that: compare latencies at 100,000 users and more, up to so many.
     #[arg(long, num_args = 0..=1, default_missing_value = "1000000")]
     scale: Option<u64>,
+    /// Instead of all that: compare one server with two and three, and reads with and without a replica, each with the same
+    /// small share of a processor. As root.
+    #[arg(long)]
+    servers: bool,
     /// The server's program, where it is not the one built with this.
     #[arg(long, default_value = env!("CARGO_BIN_EXE_voicehive"))]
     server: PathBuf,
@@ -101,6 +107,10 @@ async fn measure(options: Options) -> ExitCode {
     let workloads = options.only.unwrap_or_else(|| Workload::value_variants().to_vec());
     let size = Size { users: options.users, sessions: options.sessions, events: options.events, keep };
     let mut stage = Stage::start(&size, &options.server).await;
+    if options.servers {
+        servers::run(&mut stage, options.rounds.into(), length, &mut goals).await;
+        return goals.tell();
+    }
     let connections = options.connections.into();
     let measured = rounds::run(&mut stage, &workloads, options.rounds.into(), connections, length).await;
     report::table(&measured);

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -50,35 +50,47 @@ impl Postgres {
         let program = fs::read_link(format!("/proc/{}/exe", pid.lines().next().expect("a pid"))).expect("a program");
         made.stop().await;
 
-        let owner = fs::metadata(&cluster).expect("the cluster");
-        let mut command = Command::new(&program);
-        command.arg("-D").arg(&cluster).args(["-p", "5432"]).current_dir("/").process_group(0);
-        command.arg("-c").arg(format!("unix_socket_directories={}", sockets.display()));
-        for setting in SETTINGS {
-            command.args(["-c", setting]);
-        }
-        if owner.uid() != fs::metadata("/proc/self").expect("/proc").uid() {
-            command.uid(owner.uid()).gid(owner.gid());
-        }
-        let log = fs::File::create(root.join("postgres-throughput.log")).expect("a log");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        fs::create_dir_all(&sockets).expect("a folder for the socket");
-        let process = command.spawn().expect("PostgreSQL starts");
         let watchdog = watch(root, keep);
         let programs = program.parent().expect("a folder").to_owned();
+        fs::create_dir_all(&sockets).expect("a folder for the socket");
+        let process = spawn(&programs, &cluster, &sockets, &root.join("postgres-throughput.log"));
         let mut postgres = Self { pid: process.id(), programs, sockets, process, watchdog };
         postgres.end_with_us(postgres.pid);
+        postgres.takes_connections(root).await;
+        postgres
+    }
+
+    /// A replica of this one, in a folder of its own that is made anew.
+    pub async fn replica(&self, root: &Path) -> Self {
+        let (folder, sockets) = (root.join("replica"), root.join("replica-socket"));
+        for made in [&folder, &sockets] {
+            let _ = fs::remove_dir_all(made);
+            fs::DirBuilder::new().mode(0o700).create(made).expect("a folder");
+            let owner = fs::metadata(&self.sockets).expect("the primary's folder");
+            std::os::unix::fs::chown(made, Some(owner.uid()), Some(owner.gid())).expect("a folder of PostgreSQL's");
+        }
+        let mut copy = Command::new(self.programs.join("pg_basebackup"));
+        copy.args(["-h"])
+            .arg(&self.sockets)
+            .args(["-p", "5432", "-U", "postgres", "-R", "-c", "fast", "-D"])
+            .arg(&folder);
+        let copied = as_owner(copy.current_dir("/"), &folder).status().expect("runs");
+        assert!(copied.success(), "the primary is copied");
+        let process = spawn(&self.programs, &folder, &sockets, &root.join("replica.log"));
+        let watchdog = watch(&folder, false);
+        let mut replica = Self { pid: process.id(), programs: self.programs.clone(), sockets, process, watchdog };
+        replica.end_with_us(replica.pid);
+        replica.takes_connections(root).await;
+        replica
+    }
+
+    async fn takes_connections(&mut self, root: &Path) {
         let deadline = Instant::now() + Duration::from_mins(5);
-        while PgConnection::connect_with(&postgres.superuser()).await.is_err() {
-            assert!(
-                postgres.process.try_wait().expect("a status").is_none(),
-                "PostgreSQL ended; see {}",
-                root.display()
-            );
+        while PgConnection::connect_with(&self.superuser()).await.is_err() {
+            assert!(self.process.try_wait().expect("a status").is_none(), "PostgreSQL ended; see {}", root.display());
             assert!(Instant::now() < deadline, "PostgreSQL does not take connections");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        postgres
     }
 
     /// Whatever ends this process ends that one; the last named first.
@@ -119,6 +131,27 @@ impl Drop for Postgres {
         let _ = self.process.wait();
         let _ = self.watchdog.wait();
     }
+}
+
+/// As the account that owns the folder.
+fn as_owner<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
+    let owner = fs::metadata(folder).expect("the cluster");
+    if owner.uid() == fs::metadata("/proc/self").expect("/proc").uid() {
+        return command;
+    }
+    command.uid(owner.uid()).gid(owner.gid())
+}
+
+fn spawn(programs: &Path, cluster: &Path, sockets: &Path, log: &Path) -> Child {
+    let mut command = Command::new(programs.join("postgres"));
+    command.arg("-D").arg(cluster).args(["-p", "5432"]).current_dir("/").process_group(0);
+    command.arg("-c").arg(format!("unix_socket_directories={}", sockets.display()));
+    for setting in SETTINGS {
+        command.args(["-c", setting]);
+    }
+    let log = fs::File::create(log).expect("a log");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    as_owner(&mut command, cluster).spawn().expect("PostgreSQL starts")
 }
 
 fn watch(root: &Path, keep: bool) -> Child {

@@ -85,6 +85,19 @@ impl Stage {
         Self { server, bare, target, floor, postgres, binary: binary.to_owned(), root }
     }
 
+    /// One more server, with these settings beside the usual ones.
+    pub fn another_server(&mut self, name: &str, settings: &[(&str, &str)]) -> Server {
+        let mut command = program(&self.binary, &self.root.join("server"), &self.postgres.options());
+        command.envs(settings.iter().copied());
+        let server = Server::start(command, &self.root.join(format!("{name}.log")));
+        self.postgres.end_with_us(server.pid);
+        server
+    }
+
+    pub async fn replica(&self) -> Postgres {
+        self.postgres.replica(&self.root).await
+    }
+
     pub async fn load(&self, workload: Workload, connections: usize, until: Until) -> Outcome {
         closed_loop::run(self.server.address, &self.target, workload, connections, until).await
     }

@@ -186,3 +186,52 @@ async fn who_waited_for_a_request_that_failed_does_it_itself() {
     assert_eq!(second.data("/createRole/errors"), &Value::Array(Vec::new()), "{}", second.body);
     assert_eq!(app.count("SELECT count(*) FROM roles WHERE name = 'NIGHT_DESK'").await, 1);
 }
+
+/// What docs/availability.md says of sending the same again without a key.
+#[tokio::test]
+async fn what_is_sent_again_without_a_key_is_as_the_guide_says() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let anna = app.user("anna@example.org").hotel("hotel-001").create().await;
+    let role = make_role(&admin, "NIGHT_DESK").await.data("/createRole/role/id").clone();
+    let api_key = make_key(&admin, "Calls").await.data("/createApiKey/apiKey/id").clone();
+    app.signed_in("anna@example.org").await;
+    let sessions = admin.query("{ sessions(first: 1) { nodes { id } } }").await;
+    let session = sessions.data("/sessions/nodes/0/id").clone();
+    let user = json!(format!("user:{anna}"));
+    let pair = |roles: &str, ids: &Value| json!({ roles: [ids], "users": [user] });
+    // Name, input, and the code of the refusal where it is sent once more.
+    let table = [
+        ("revokeSession", json!({ "id": session }), None),
+        ("revokeUserSessions", json!({ "user": user }), None),
+        ("revokeApiKey", json!({ "id": api_key }), None),
+        ("unlockUser", json!({ "id": user }), None),
+        ("updateUser", json!({ "id": user, "lastName": "Berg" }), None),
+        ("updateHotel", json!({ "id": "hotel:hotel-001", "city": "Bern" }), None),
+        ("updateRole", json!({ "id": role, "displayName": "Night" }), None),
+        ("assignRoles", pair("roles", &role), None),
+        ("unassignRoles", pair("roles", &role), None),
+        ("assignHotels", pair("hotels", &json!("hotel:hotel-001")), None),
+        ("unassignHotels", pair("hotels", &json!("hotel:hotel-001")), None),
+        ("deactivateUser", json!({ "id": user }), None),
+        ("reactivateUser", json!({ "id": user }), None),
+        (
+            "createHotel",
+            json!({ "pmsHotelId": "hotel-009", "name": "Ninth", "pmsType": "mews" }),
+            Some("ALREADY_TAKEN"),
+        ),
+        ("createRole", json!({ "name": "DAY_DESK", "displayName": "Day" }), Some("ALREADY_TAKEN")),
+        ("createUser", json!({ "email": "bo@example.org", "password": "harbour lamp nine" }), Some("ALREADY_TAKEN")),
+        ("deleteRole", json!({ "id": role }), Some("NOT_FOUND")),
+        ("deleteUser", json!({ "id": user }), Some("NOT_FOUND")),
+        ("logout", json!({}), Some("UNAUTHENTICATED")),
+    ];
+    for (name, input, refusal) in table {
+        Client::done(&admin.mutate(name, input.clone(), "").await, name);
+        let again = admin.mutate(name, input, "").await;
+        match refusal {
+            None => Client::done(&again, name),
+            Some(code) => assert!(again.body.to_string().contains(code), "{name}: {}", again.body),
+        }
+    }
+}

@@ -8,6 +8,7 @@ mod attack;
 mod audit;
 mod audit_proof;
 mod authzen;
+mod background;
 mod backups;
 mod clocks;
 mod connections;

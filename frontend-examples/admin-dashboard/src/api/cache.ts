@@ -58,6 +58,7 @@ export function cache() {
         deactivateUser: staleOfUser('id', 'sessions', 'auditEvents'),
         resetUserPassword: staleOfUser('id', 'sessions', 'auditEvents'),
         revokeUserSessions: staleOfUser('user', 'sessions', 'auditEvents'),
+        revokeSession: stale('auditEvents'),
         changePassword: stale('sessions', 'auditEvents'),
         createRole: stale('roles'),
         deleteRole: stale('roles'),

@@ -43,8 +43,6 @@ const TYPES = [
   'audit_events_expired',
 ];
 
-const DAY = 24 * 60 * 60 * 1000;
-
 export default function AuditPage() {
   const [params, setParams] = useSearchParams();
   const key = params.toString();
@@ -99,11 +97,12 @@ function read(params: URLSearchParams): AuditEventFilter {
   if (type) filter.types = [type];
   if (outcome === 'SUCCESS' || outcome === 'FAILURE') filter.outcome = outcome;
   if (request) filter.requestId = request;
-  // A day is one of this browser's.
-  const begin = new Date(`${day ?? ''}T00:00`).getTime();
-  if (!Number.isNaN(begin)) {
-    filter.occurredAfter = new Date(begin).toISOString();
-    filter.occurredBefore = new Date(begin + DAY).toISOString();
+  // A day is one of this browser's, and not always 24 hours long.
+  const begin = new Date(`${day ?? ''}T00:00`);
+  if (!Number.isNaN(begin.getTime())) {
+    const end = new Date(begin.getFullYear(), begin.getMonth(), begin.getDate() + 1);
+    filter.occurredAfter = begin.toISOString();
+    filter.occurredBefore = end.toISOString();
   }
   return filter;
 }
