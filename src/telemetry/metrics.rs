@@ -144,6 +144,9 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     for name in [LOCKOUTS, DATABASE_CONNECTIONS, DATABASE_POOL_TIMEOUTS] {
         counter!(name).absolute(0);
     }
+    for outcome in ["served", "behind", "unavailable"] {
+        counter!(REPLICA_READS, "outcome" => outcome).absolute(0);
+    }
     for source in ["memory", "database"] {
         counter!(PRINCIPAL_CHECKS, "source" => source).absolute(0);
     }
