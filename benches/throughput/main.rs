@@ -68,8 +68,8 @@ struct Options {
     /// Instead of all that: compare latencies at 100,000 users and more, up to so many.
     #[arg(long, num_args = 0..=1, default_missing_value = "1000000")]
     scale: Option<u64>,
-    /// Instead of all that: compare one server with two and three, and reads with and without a replica, each with the same
-    /// small share of a processor. As root.
+    /// Instead of all that: compare one server with two and three, each with the same small share of a processor, and what reads
+    /// cost the primary with and without a replica. As root.
     #[arg(long)]
     servers: bool,
     /// The server's program, where it is not the one built with this.

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// How long the kernel counts before it gives a group its share anew: short, as whoever has used it up waits.
-const PERIOD_MICROS: u64 = 10_000;
+/// How long the kernel counts before it gives a group its share anew: long beside the slices of 5 ms that it hands out.
+const PERIOD_MICROS: u64 = 100_000;
 
 /// Dropped, whatever is left in it goes back to where it was.
 pub struct Share {

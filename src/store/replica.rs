@@ -4,6 +4,10 @@
 //! next to nothing, and only a replica that has replayed all of that is read from: whoever has just been told that
 //! something was written finds it, whichever server they ask next. Requests that come while the question is under way share
 //! the next one. This is how Raft's leaders serve reads from followers (the read index, in section 6.4 of Ongaro's thesis).
+//!
+//! How far that is has two measures, and either will do. The position in the write-ahead log fails where the primary's log
+//! writer has written whole pages and stopped in the middle of a record: nothing can be replayed up to there until somebody
+//! commits, which may take seconds. The ids of transactions fail while one is open that began before the question.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,7 +78,11 @@ impl Replica {
         let mut lease = self.leases.acquire(PATIENCE).await?;
         let until = Instant::now() + CATCH_UP;
         // It was promoted where it is not in recovery: then whoever is to be primary must be found out first.
-        let ask = format!("SELECT pg_is_in_recovery() AND pg_last_wal_replay_lsn() >= '{written}'::pg_lsn");
+        let Written { position, next_id } = written;
+        let ask = format!(
+            "SELECT pg_is_in_recovery() AND (pg_last_wal_replay_lsn() >= '{position}'::pg_lsn
+                 OR pg_snapshot_xmin(pg_current_snapshot()) >= '{next_id}'::xid8)"
+        );
         loop {
             let query = sqlx::query_scalar::<_, bool>(AssertSqlSafe(ask.clone())).persistent(false);
             let asked = tokio::time::timeout(PATIENCE, query.fetch_one(&mut *lease)).await;
@@ -108,18 +116,26 @@ struct Frontier {
     last: Mutex<Answer>,
 }
 
+/// How far, as PostgreSQL writes it.
+#[derive(Clone, Default)]
+struct Written {
+    /// In the write-ahead log: all that was acknowledged lies before it.
+    position: String,
+    /// All transactions that were acknowledged have smaller ids.
+    next_id: String,
+}
+
 #[derive(Default)]
 struct Answer {
     /// Which question it answers, counted from one.
     question: u64,
-    /// A position in the write-ahead log, as PostgreSQL writes it. All that was acknowledged lies before it.
-    written: String,
+    written: Written,
     connection: Option<PgConnection>,
 }
 
 impl Frontier {
     /// The answer to a question that began after this was called.
-    async fn written(&self) -> sqlx::Result<String> {
+    async fn written(&self) -> sqlx::Result<Written> {
         let needed = self.begun.load(Ordering::Acquire) + 1;
         let mut last = self.last.lock().await;
         if last.question >= needed {
@@ -131,8 +147,12 @@ impl Frontier {
             Some(connection) => connection,
             None => PgConnection::connect_with(&self.servers.at_primary(self.primary.clone())).await?,
         };
-        let position = sqlx::query_scalar!(r#"SELECT pg_current_wal_flush_lsn()::text AS "position!""#);
-        last.written = position.fetch_one(&mut connection).await?;
+        let written = sqlx::query_as!(
+            Written,
+            r#"SELECT pg_current_wal_flush_lsn()::text AS "position!",
+                      pg_snapshot_xmax(pg_current_snapshot())::text AS "next_id!""#
+        );
+        last.written = written.fetch_one(&mut connection).await?;
         last.question = question;
         last.connection = Some(connection);
         Ok(last.written.clone())

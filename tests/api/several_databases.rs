@@ -2,6 +2,7 @@
 //! get another connection.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sqlx::Executor;
@@ -89,6 +90,27 @@ async fn a_replica_is_read_from_where_it_has_all_that_was_written() {
         replica_reads(&program, "served").await > before
     })
     .await;
+
+    // The log ends in the middle of a record, which the replica cannot replay before somebody commits: it has all that was
+    // acknowledged, and answers.
+    let mut writer = pair.superuser("one").await;
+    writer.execute("CREATE TABLE scratch (n bigint)").await.expect("made");
+    writer.execute("BEGIN").await.expect("begun");
+    let mut was_so = false;
+    let began = Instant::now();
+    while !was_so {
+        assert!(began.elapsed() < Duration::from_secs(20), "no read met a log that ends so");
+        writer.execute("INSERT INTO scratch SELECT * FROM generate_series(1, 1000)").await.expect("written");
+        eventually("the replica has all of it", async || pair.replica_received_all().await).await;
+        let begun = pair.log_ends_within_a_record().await;
+        let (served, behind) = (replica_reads(&program, "served").await, replica_reads(&program, "behind").await);
+        assert!(has_role(&admin, "THIRD").await);
+        let served = replica_reads(&program, "served").await - served;
+        let behind = replica_reads(&program, "behind").await - behind;
+        was_so = begun && pair.log_ends_within_a_record().await;
+        assert!(!was_so || (served > 0 && behind == 0), "{served} served, and behind for {behind}");
+    }
+    drop(writer);
 
     // It is gone: nobody notices.
     pair.kill("two");

@@ -100,6 +100,25 @@ impl Pair {
         self.superuser(server).await.execute(sql).await.expect(sql);
     }
 
+    async fn positions(&self) -> (i64, i64, i64) {
+        let (mut one, mut two) = (self.superuser("one").await, self.superuser("two").await);
+        let written = self.ask(&mut one, "SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint").await;
+        let received = self.ask(&mut two, "SELECT (pg_last_wal_receive_lsn() - '0/0')::bigint").await;
+        (written, received, self.ask(&mut two, "SELECT (pg_last_wal_replay_lsn() - '0/0')::bigint").await)
+    }
+
+    /// Whether the replica has got all that the primary has written of its log.
+    pub async fn replica_received_all(&self) -> bool {
+        let (written, received, _) = self.positions().await;
+        written == received
+    }
+
+    /// Whether it has got all of that, and cannot replay it to the end.
+    pub async fn log_ends_within_a_record(&self) -> bool {
+        let (written, received, replayed) = self.positions().await;
+        written == received && replayed < written
+    }
+
     /// As it goes when a machine is lost.
     pub fn kill(&self, server: &str) {
         self.run(&format!(r#"kill -9 $(head -n 1 {server}/postmaster.pid); run "$binaries/pg_ctl" -D {server} -s -m immediate stop || true"#));
