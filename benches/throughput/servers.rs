@@ -39,9 +39,7 @@ async fn rates(stage: &Stage, servers: &[Server], workload: Workload, rounds: us
 }
 
 pub async fn run(stage: &mut Stage, rounds: usize, length: Duration, goals: &mut Goals) {
-    if std::env::var("X").is_err() {
-        more_servers(stage, rounds, length, goals).await;
-    }
+    more_servers(stage, rounds, length, goals).await;
     a_replica(stage, rounds, length, goals).await;
 }
 
@@ -87,7 +85,7 @@ async fn a_replica(stage: &mut Stage, rounds: usize, length: Duration, goals: &m
     println!();
     println!("| read | primary alone | primary beside a replica | replica | primary, times alone |");
     println!("|---|--:|--:|--:|--:|");
-    for workload in [Workload::User, Workload::Page, Workload::Search, Workload::Page] {
+    for workload in [Workload::User, Workload::Page, Workload::Search] {
         let [mut alone, mut beside, mut there] = [const { Vec::new() }; 3];
         for _ in 0..rounds {
             let until = Until::Over(length);
