@@ -8,7 +8,7 @@ mod support;
 
 use std::process::Command;
 
-use support::{PASSWORD, TestApp, in_node_folder};
+use support::{PASSWORD, Setup, TestApp, in_node_folder};
 
 /// A browser uses both cores as it is.
 static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -16,8 +16,8 @@ static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(())
 const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// The demo's hotel and people, others to sign in as, and a list to scroll.
-async fn world() -> TestApp {
-    let app = TestApp::start().await;
+async fn world(setup: Setup) -> TestApp {
+    let app = TestApp::start_with(setup).await;
     app.user("admin@example.org").role("SYSTEM_ADMIN").everywhere().create().await;
     for email in ["reader@example.org", "changing@example.org", "clumsy@example.org"] {
         app.user(email).role("HOTEL_ADMIN").everywhere().create().await;
@@ -36,8 +36,12 @@ async fn world() -> TestApp {
 }
 
 async fn drive(program: &'static str) {
+    drive_with(Setup::usual(), program).await;
+}
+
+async fn drive_with(setup: Setup, program: &'static str) {
     let _one = ONE_AT_A_TIME.lock().await;
-    let app = world().await;
+    let app = world(setup).await;
     let url = format!("http://{}", app.address);
     let browser = BROWSERS.into_iter().find(|name| Command::new(name).arg("--version").output().is_ok());
     let browser = browser.expect("a browser: scripts/install-chromium installs one");
@@ -61,6 +65,13 @@ async fn drive(program: &'static str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn signing_in() {
     drive("sign-in.test.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_temporary_password() {
+    let mut setup = Setup::usual();
+    setup.settings.enforce_password_change = true;
+    drive_with(setup, "temporary-password.test.mjs").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
