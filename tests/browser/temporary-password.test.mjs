@@ -10,8 +10,10 @@ test('who has a temporary password is led to changing it, and then goes on', asy
 
   const { page, context, faults } = await openAs('changing@example.org', '/admin/users', { password: temporaryPassword });
   await page.getByRole('status').getByText('Your password is a temporary one.').waitFor();
+  const link = page.getByRole('alert').getByRole('link', { name: 'Change the password' });
+  await link.waitFor();
   await picture(page, 'temporary-password');
-  await page.getByRole('alert').getByRole('link', { name: 'Change the password' }).click();
+  await link.click();
   await heading(page, 'Password').waitFor();
   await isAccessible(page, 'account with a temporary password');
   await page.getByLabel('Current password').fill(temporaryPassword);
