@@ -95,19 +95,19 @@ async fn a_replica_is_read_from_where_it_has_all_that_was_written() {
     // acknowledged, and answers.
     let mut writer = pair.superuser("one").await;
     writer.execute("CREATE TABLE scratch (n bigint)").await.expect("made");
-    writer.execute("BEGIN").await.expect("begun");
+    writer.execute("BEGIN").await.expect("ended_so");
     let mut was_so = false;
     let began = Instant::now();
     while !was_so {
         assert!(began.elapsed() < Duration::from_secs(20), "no read met a log that ends so");
         writer.execute("INSERT INTO scratch SELECT * FROM generate_series(1, 1000)").await.expect("written");
         eventually("the replica has all of it", async || pair.replica_received_all().await).await;
-        let begun = pair.log_ends_within_a_record().await;
+        let ended_so = pair.log_ends_within_a_record().await;
         let (served, behind) = (replica_reads(&program, "served").await, replica_reads(&program, "behind").await);
         assert!(has_role(&admin, "THIRD").await);
         let served = replica_reads(&program, "served").await - served;
         let behind = replica_reads(&program, "behind").await - behind;
-        was_so = begun && pair.log_ends_within_a_record().await;
+        was_so = ended_so && pair.log_ends_within_a_record().await;
         assert!(!was_so || (served > 0 && behind == 0), "{served} served, and behind for {behind}");
     }
     drop(writer);

@@ -19,10 +19,17 @@ export function Empty({ children }: { children: ReactNode }) {
 type FailureProps = { error: CombinedError; message?: never; retry?: () => void } | { error?: never; message: string; retry?: never };
 
 export function Failure({ error, message, retry }: FailureProps) {
+  if (error !== undefined && codeOf(error) === 'PASSWORD_CHANGE_REQUIRED') {
+    return (
+      <div className="state failure" role="alert">
+        <p>Nothing else can be done before the temporary password is changed.</p>
+        <Link to="/account">Change the password</Link>
+      </div>
+    );
+  }
   return (
     <div className="state failure" role="alert">
       <p>{error === undefined ? message : messageOf(error)}</p>
-      {error !== undefined && codeOf(error) === 'PASSWORD_CHANGE_REQUIRED' && <Link to="/account">Change the password</Link>}
       {retry !== undefined && (
         <button type="button" onClick={() => retry()}>
           Try again
