@@ -95,7 +95,7 @@ async fn a_replica_is_read_from_where_it_has_all_that_was_written() {
     // acknowledged, and answers.
     let mut writer = pair.superuser("one").await;
     writer.execute("CREATE TABLE scratch (n bigint)").await.expect("made");
-    writer.execute("BEGIN").await.expect("ended_so");
+    writer.execute("BEGIN").await.expect("begun");
     let mut was_so = false;
     let began = Instant::now();
     while !was_so {
