@@ -1,7 +1,13 @@
 //! Relay connections: the four page arguments, opaque cursors, and totals that are counted only when asked for.
 
+use std::borrow::Cow;
+
 use async_graphql::connection::{Connection, Edge, PageInfo};
-use async_graphql::{Context, Object, OutputType, SelectionField};
+use async_graphql::parser::types::Field;
+use async_graphql::registry::{MetaType, Registry};
+use async_graphql::{
+    Context, ContextSelectionSet, Object, OutputType, Positioned, SelectionField, ServerResult, Value,
+};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Datelike, Utc};
@@ -168,6 +174,35 @@ pub fn connection<T, N: OutputType>(
     let mut connection = Connection::with_additional_fields(page.has_previous, page.has_next, total);
     connection.edges.extend(page.rows.into_iter().map(|row| Edge::new(cursor(&row), node(row))));
     connection
+}
+
+/// Says of each connection what it is a list of, which the library leaves out; a type of the schema it is not.
+pub struct Descriptions;
+
+impl OutputType for Descriptions {
+    fn type_name() -> Cow<'static, str> {
+        "Descriptions".into()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        for (connection, rows) in [
+            ("ApiKeyConnection", "API keys"),
+            ("AuditEventConnection", "audit events"),
+            ("HotelConnection", "hotels"),
+            ("RoleConnection", "roles"),
+            ("SessionConnection", "sessions"),
+            ("UserConnection", "users"),
+        ] {
+            if let Some(MetaType::Object { description, .. }) = registry.types.get_mut(connection) {
+                *description = Some(format!("A page of {rows}."));
+            }
+        }
+        String::new()
+    }
+
+    async fn resolve(&self, _: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
+        Ok(Value::Null)
+    }
 }
 
 impl Fields for PageInfo {

@@ -86,6 +86,7 @@ pub fn schema(options: SchemaOptions) -> Schema {
     // And what is run has been validated, to the letter, before it gets here.
     let mut builder = async_graphql::Schema::build(Query::default(), Mutation::default(), EmptySubscription)
         .validation_mode(ValidationMode::Fast)
+        .register_output_type::<connection::Descriptions>()
         .limit_recursive_depth(64)
         .limit_directives(usize::MAX);
     if options.federation {

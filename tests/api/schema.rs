@@ -1,8 +1,10 @@
 //! The schema is what the code prints, and tells what each part of it is for.
 
+use std::process::Command;
+
 use serde_json::Value;
 
-use super::support::{Setup, TestApp};
+use super::support::{Setup, TestApp, in_node_folder};
 
 #[test]
 fn schema_graphql_is_what_the_code_prints() {
@@ -29,8 +31,7 @@ async fn every_type_field_and_value_is_described() {
             continue;
         }
         let is_bare = |part: &Value| part["description"].as_str().is_none_or(str::is_empty);
-        // Connections are the library's own, and say of each field what it is.
-        if is_bare(kind) && !name.ends_with("Connection") {
+        if is_bare(kind) {
             bare.push(name.to_owned());
         }
         for parts in ["fields", "inputFields", "enumValues"] {
@@ -53,4 +54,20 @@ async fn introspection_can_be_turned_off() {
     let answer = app.anonymous().query("{ __schema { types { name } } }").await;
     assert!(answer.body["data"]["__schema"].is_null(), "{}", answer.body);
     assert_eq!(app.anonymous().query("{ __typename }").await.data("/__typename"), "Query");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_tells_of_itself_whatever_the_specification_lets_one_ask() {
+    let app = TestApp::start().await;
+    let url = app.anonymous().url("/graphql");
+    let run = tokio::task::spawn_blocking(move || {
+        Command::new("node")
+            .args(["introspection.mjs", &url, concat!(env!("CARGO_MANIFEST_DIR"), "/schema.graphql")])
+            .current_dir(in_node_folder("tests/tools"))
+            .output()
+            .expect("node runs")
+    });
+    let output = run.await.expect("runs");
+    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{text}{errors}");
 }

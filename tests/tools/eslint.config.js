@@ -15,11 +15,6 @@ const schemaRules = {
   ...configs['flat/schema-relay'].rules,
   // Descriptions of one line stand on one line, longer ones in a block: that is how the schema is printed.
   '@graphql-eslint/description-style': 'off',
-  // The Relay specification's own types say what they are.
-  '@graphql-eslint/require-description': [
-    'error',
-    { ...configs['flat/schema-recommended'].rules['@graphql-eslint/require-description'][1], ignoredSelectors: ['[name.value=/Connection$/]'] },
-  ],
   // Connections offer `nodes` beside `edges`, and what is always few is a plain list.
   '@graphql-eslint/relay-edge-types': ['error', { withEdgeSuffix: true, shouldImplementNode: true, listTypeCanWrapOnlyEdgeType: false }],
   // Parts of another thing and answers have no identity of their own.

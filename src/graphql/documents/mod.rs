@@ -5,6 +5,7 @@
 //! of sending it (automatic persisted queries), and how a manifest of trusted documents names the only ones to run.
 
 mod absent;
+mod introspection;
 mod plain;
 mod values;
 
@@ -175,8 +176,7 @@ impl Known {
 impl Documents {
     /// `sdl` is the schema that documents are for.
     pub fn new(sdl: &str, limits: Limits, trusted: Trusted) -> Result<Self, SchemaError> {
-        let schema = ValidSchema::parse_and_validate(sdl, "schema.graphql");
-        let schema = schema.map_err(|invalid| SchemaError(invalid.errors.to_string()))?;
+        let schema = introspection::schema(sdl).map_err(|invalid| SchemaError(invalid.errors.to_string()))?;
         let known = Cache::with_weighter(KNOWN, KNOWN_BYTES, ByBytes);
         Ok(Self { schema, limits, known, trusted: trusted.manifest, only_trusted: trusted.only })
     }
