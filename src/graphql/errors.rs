@@ -95,10 +95,24 @@ impl From<Arc<identity::Error>> for GraphqlError {
     }
 }
 
+/// Bytes of a message at most: what it repeats of a request may be as long as the request.
+const MAX_MESSAGE: usize = 600;
+/// Of a longer one, as many are kept at either end.
+const KEPT: usize = 250;
+
+/// A message of a length that a person can read: of a longer one, the beginning and the end.
+pub fn shortened(message: String) -> String {
+    if message.len() <= MAX_MESSAGE {
+        return message;
+    }
+    let (head, tail) = (message.floor_char_boundary(KEPT), message.ceil_char_boundary(message.len() - KEPT));
+    format!("{} [...] {}", message.get(..head).unwrap_or_default(), message.get(tail..).unwrap_or_default())
+}
+
 impl From<GraphqlError> for async_graphql::Error {
     fn from(error: GraphqlError) -> Self {
         metrics::graphql_error(error.code);
-        Self::new(error.message).extend_with(|_, extensions| {
+        Self::new(shortened(error.message)).extend_with(|_, extensions| {
             extensions.set("code", error.code);
             if let Some(argument) = &error.argument {
                 extensions.set("argument", argument.as_str());
@@ -127,7 +141,7 @@ pub fn error_response(code: &'static str, message: impl Into<String>) -> Respons
 pub fn refused(reasons: Vec<Refused>) -> Response {
     let told = reasons.into_iter().map(|refused| {
         metrics::graphql_error(refused.code);
-        let mut error = ServerError::new(refused.message, refused.at);
+        let mut error = ServerError::new(shortened(refused.message), refused.at);
         let extensions = error.extensions.get_or_insert_default();
         extensions.set("code", refused.code);
         if let Some(Exceeded { limit, asked, allowed }) = refused.exceeded {
@@ -169,6 +183,7 @@ pub(super) fn settle(mut response: Response) -> Response {
     }
     response.errors.truncate(MAX_ERRORS);
     for error in &mut response.errors {
+        error.message = shortened(std::mem::take(&mut error.message));
         let extensions = error.extensions.get_or_insert_default();
         if extensions.get("code").is_none() {
             // Found by the library itself: a document that cannot be parsed, is not valid, or has wrong variables.

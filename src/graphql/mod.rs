@@ -34,7 +34,7 @@ mod written;
 use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions, ValidationMode};
 
 pub use context::{Keeper, Kept};
-pub use errors::{code, error_response, failed, refused};
+pub use errors::{code, error_response, failed, refused, shortened};
 pub use execute::execute;
 pub use written::spliced;
 

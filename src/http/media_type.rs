@@ -32,6 +32,18 @@ pub fn prefers_page(headers: &HeaderMap) -> bool {
     page > 0.0 && [RESPONSE_JSON, JSON].iter().all(|media_type| quality(&ranges, media_type) <= page)
 }
 
+/// Whether a request's body is said to be JSON in UTF-8. Where it is not said, it is not: what another site's page can send
+/// without asking has another type or none.
+pub fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut parts = content_type.split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case(JSON));
+    is_json
+        && parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
+            !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        })
+}
+
 /// What a header such as Accept lists, each with its quality.
 pub fn ranges(headers: &HeaderMap, name: HeaderName) -> Vec<(&str, f32)> {
     let accept = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
@@ -57,4 +69,24 @@ fn range(part: &str) -> (&str, f32) {
         .filter(|quality| (0.0..=1.0).contains(quality))
         .unwrap_or(1.0);
     (range, quality)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_json_in_utf8_is_read() {
+        let says =
+            |content_type| HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))]);
+        for accepted in ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\""] {
+            assert!(is_json(&says(accepted)), "{accepted}");
+        }
+        for refused in
+            ["", "text/plain", "application/json; charset=latin1", "multipart/form-data", "application/jsonp"]
+        {
+            assert!(!is_json(&says(refused)), "{refused}");
+        }
+        assert!(!is_json(&HeaderMap::new()), "without a type");
+    }
 }

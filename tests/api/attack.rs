@@ -329,3 +329,61 @@ async fn who_hangs_up_leaves_no_transaction_and_a_time_out_ends_the_statement() 
     held.rollback().await.expect("released");
     assert_eq!(admin.query("{ hotels { nodes { name } } }").await.status, 200);
 }
+
+/// Whatever a request says at length, wherever it says it, no answer repeats it at length.
+#[tokio::test]
+async fn no_refusal_repeats_a_request_at_length() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let long = "Łukasz".repeat(100_000);
+    let name = "n".repeat(200);
+    let names = (0..2000).map(|n| format!("{name}{n}: id ")).collect::<String>();
+    let graphql = [
+        (format!("{{ {}: me {{ id }} }}", "a".repeat(900_000)), json!({})),
+        (format!("{{ {} }}", "a".repeat(900_000)), json!({})),
+        (format!("{{ me {{ id }} }} fragment {} on User {{ id }}", "a".repeat(900_000)), json!({})),
+        (format!("{{ me {{ {name} }} }}"), json!({})),
+        (format!("{{ me {{ {names} }} }}"), json!({})),
+        (format!("{{ user(by: {{id: \"{long}\"}}) {{ id }} }}"), json!({})),
+        (format!("{{ users(first: \"{long}\") {{ totalCount }} }}"), json!({})),
+        (format!("{{ auditEvents(filter: {{since: \"{long}\"}}) {{ totalCount }} }}"), json!({})),
+        (format!("{{ users(after: \"{long}\") {{ totalCount }} }}"), json!({})),
+        (format!("{{ me {{ id }} }} \"{long}\""), json!({})),
+        ("query($n: Int) { users(first: $n) { totalCount } }".to_owned(), json!({ "n": long })),
+        ("query($n: ID!) { node(id: $n) { id } }".to_owned(), json!({ "n": long })),
+        ("query($n: HotelScope) { users(filter: {hotelScope: $n}) { totalCount } }".to_owned(), json!({ "n": long })),
+        ("query($n: UserBy!) { user(by: $n) { id } }".to_owned(), json!({ "n": { long.as_str(): 1 } })),
+        ("query($n: UserBy!) { user(by: $n) { id } }".to_owned(), json!({ "n": { "id": [long] } })),
+    ];
+    let told = |text: &str, what: &str| assert!(text.len() < 4096, "{what:.80}: {} bytes: {text:.300}", text.len());
+    for (document, variables) in &graphql {
+        let answer = admin.graphql(document, variables.clone()).await;
+        told(&answer.body["errors"][0].to_string(), document);
+        assert!(answer.body.to_string().len() < 64 * 1024, "{document:.80}");
+    }
+    let several = json!({ "query": "query A { me { id } } query B { me { id } }", "operationName": long });
+    told(&admin.post("/graphql", several).await.body.to_string(), "operationName");
+    let extensions = json!({ "query": "{ me { id } }", "extensions": { "persistedQuery": { "sha256Hash": long } } });
+    told(&admin.post("/graphql", extensions).await.body.to_string(), "sha256Hash");
+    for (path, body) in [
+        ("/auth/login", json!({ "email": "x", "password": "y", "remember_me": long })),
+        ("/auth/login", json!({ "email": long, "password": "y" })),
+        ("/auth/login", json!({ "email": { long.as_str(): 1 }, "password": "y" })),
+        ("/auth/refresh", json!({ "refresh_token": long })),
+        ("/auth/logout", json!({ "session_id": long })),
+        ("/auth/logout", json!({ "all_sessions": long })),
+        ("/auth/api-keys", json!({ "service_name": long, "permissions": [long] })),
+        ("/access/v1/evaluation", json!({ "subject": { "type": long, "id": long }, "action": { "name": long } })),
+        ("/access/v1/search/subject", json!({ "subject": { "type": long }, "page": { "token": long } })),
+    ] {
+        let answer = admin.post(path, body).await;
+        assert!(answer.status.is_client_error(), "{path}: {}", answer.status);
+        told(&answer.body.to_string(), path);
+    }
+    let form = admin.http.post(admin.url("/oauth2/introspect"));
+    let form =
+        form.header("content-type", "application/x-www-form-urlencoded").body(format!("{}=x", "t".repeat(900_000)));
+    told(&admin.send(form).await.body.to_string(), "/oauth2/introspect");
+    told(&admin.get(&format!("/{}", "x".repeat(10_000))).await.body.to_string(), "a path");
+    told(&admin.get(&format!("/graphql?query={}", "x".repeat(10_000))).await.body.to_string(), "a query string");
+}

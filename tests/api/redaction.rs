@@ -94,7 +94,15 @@ async fn no_secret_of_a_whole_run_is_in_its_logs() {
     let lost = run.secret("lost in a document");
     client.query(&format!("mutation {{ login(input: {{password: \"{lost}\", email: 1}}) {{ nothing }} }}")).await;
     let lost = run.secret("lost in a body");
-    client.send(client.http.post(client.url("/auth/login")).body(format!("{{\"password\": \"{lost}"))).await;
+    client
+        .send(
+            client
+                .http
+                .post(client.url("/auth/login"))
+                .header("content-type", "application/json")
+                .body(format!("{{\"password\": \"{lost}")),
+        )
+        .await;
 
     // Changes.
     let next = run.secret("harbour lamp nine");

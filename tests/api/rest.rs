@@ -84,11 +84,13 @@ async fn refusals_keep_their_old_shapes() {
         assert!(answer.headers.contains_key("www-authenticate"));
     }
     for body in ["", "{", "[]", "null", "{}", "{\"email\": 7, \"password\": \"x\"}", "{\"email\": \"x\"}"] {
-        let answer = anonymous.send(anonymous.http.post(anonymous.url("/auth/login")).body(body)).await;
+        let as_json = anonymous.http.post(anonymous.url("/auth/login")).header("content-type", "application/json");
+        let answer = anonymous.send(as_json.body(body)).await;
         assert_eq!(answer.status, 422, "{body}");
         assert!(answer.body["detail"][0]["msg"].is_string(), "{}", answer.body);
     }
-    let not_utf8 = anonymous.http.post(anonymous.url("/auth/login")).body(b"{\"email\": \"\xff\"}".to_vec());
+    let as_json = anonymous.http.post(anonymous.url("/auth/login")).header("content-type", "application/json");
+    let not_utf8 = as_json.body(b"{\"email\": \"\xff\"}".to_vec());
     assert_eq!(anonymous.send(not_utf8).await.status, 422);
     let refused = anonymous.post("/auth/refresh", json!({ "refresh_token": "x" })).await;
     assert_eq!((refused.status.as_u16(), refused.body), (401, json!({ "detail": "Invalid refresh token" })));
@@ -105,4 +107,42 @@ async fn refusals_keep_their_old_shapes() {
     let locked = login(&anonymous, "nobody@h.test", "wrong").await;
     assert_eq!(locked.status, 401);
     assert!(locked.headers.contains_key("retry-after"));
+}
+
+/// What a page of another site can have a browser send without asking first is of another type, or of none.
+#[tokio::test]
+async fn bodies_are_json_by_their_media_type() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let sessions = async || {
+        let answer = admin.query("{ me { sessions { totalCount } } }").await;
+        answer.data("/me/sessions/totalCount").as_i64().expect("a count")
+    };
+    let before = sessions().await;
+    let sign_in = json!({ "email": "admin@voicehive-hotels.eu", "password": "admin123" }).to_string();
+    let refresh = json!({ "refresh_token": admin.refresh_token }).to_string();
+    let key = json!({ "service_name": "tts-router", "permissions": [] }).to_string();
+    let out = json!({ "all_sessions": true }).to_string();
+    for (path, body) in
+        [("/auth/login", &sign_in), ("/auth/refresh", &refresh), ("/auth/logout", &out), ("/auth/api-keys", &key)]
+    {
+        for content_type in [
+            "application/x-www-form-urlencoded",
+            "text/plain",
+            "multipart/form-data; boundary=x",
+            "",
+            "application/json; charset=utf-16",
+        ] {
+            let mut request = admin.http.post(admin.url(path)).body(body.clone());
+            if !content_type.is_empty() {
+                request = request.header("content-type", content_type);
+            }
+            let answer = admin.send(request).await;
+            assert_eq!(answer.status, 415, "{path} as {content_type:?}: {}", answer.body);
+            assert_eq!(answer.body, json!({ "detail": "Send the body as application/json, in UTF-8" }));
+        }
+    }
+    assert_eq!(sessions().await, before, "nobody was signed in or out");
+    let as_json = admin.http.post(admin.url("/auth/login")).header("content-type", "application/json; charset=UTF-8");
+    assert_eq!(admin.send(as_json.body(sign_in)).await.status, 200);
 }

@@ -7,6 +7,8 @@ use super::{Limits, Refused, bad_input, within};
 
 /// Brackets of all kinds that may stand open at once.
 const MAX_BRACKETS: u64 = 100;
+/// Letters of a name: an answer repeats an alias in each row. Names that tools make of others stay below it by far.
+const MAX_NAME: u64 = 256;
 
 /// What a document's bytes tell of it.
 pub(super) struct Scanned {
@@ -73,6 +75,7 @@ pub(super) fn scan(query: &str, limits: Limits) -> Result<Scanned, Refused> {
                 while at(index).is_some_and(is_word) {
                     index += 1;
                 }
+                within("letters in one name", (index - start) as u64, MAX_NAME)?;
             }
             _ => {}
         }

@@ -28,6 +28,7 @@ fn documents_within_the_limits_pass() {
     ] {
         assert_eq!(refusal(query), "", "{query}");
     }
+    assert_eq!(refusal(&format!("{{ {}: me {{ id }} }}", "a".repeat(256))), "");
 }
 
 #[test]
@@ -52,11 +53,15 @@ fn hostile_documents_do_not() {
         .replace("nodes id", "nodes { id }");
     let mutations = "mutation { a b c d e f g h i j k }".to_owned();
     let roots = format!("{{ {} }}", "a ".repeat(21));
+    let name = "a".repeat(257);
+    let (long_alias, long_fragment) = (format!("{{ {name}: me {{ id }} }}"), format!("{{ ...{name} }}"));
     let aliases = format!("{{ me {{ {} }} }}", (0..51).map(|n| format!("a{n}: id ")).collect::<String>());
     for query in [
         &mutations,
         &roots,
         &aliases,
+        &long_alias,
+        &long_fragment,
         &nested_lists,
         &nested_objects,
         &unclosed,

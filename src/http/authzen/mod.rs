@@ -18,7 +18,8 @@ use uuid::Uuid;
 
 use super::App;
 use super::client::{base_url, metadata_cache};
-use super::request::{About, BodyError, Left, begin_known, counted, media_type, read_body};
+use super::media_type::is_json;
+use super::request::{About, BodyError, Left, begin_known, counted, read_body};
 use crate::clock::whole_seconds;
 use crate::identity::{Caller, Check, Decision, Error, MAX_CHECKS, Reason};
 
@@ -142,7 +143,7 @@ impl FromRequest<Arc<App>> for Asked {
 }
 
 async fn read_object(app: &App, headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, Refusal> {
-    if !media_type(headers).eq_ignore_ascii_case("application/json") {
+    if !is_json(headers) {
         return Err(invalid("send the request as application/json"));
     }
     let body = read_body(body, app).await.map_err(|error| match error {

@@ -42,7 +42,7 @@ pub async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let new: NewKey = match read(&app, body).await {
+    let new: NewKey = match read(&app, &headers, body).await {
         Ok(new) => new,
         Err(response) => return response,
     };

@@ -15,9 +15,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::media_type::is_json;
 use super::request::{About, BodyError, Left, begin, begin_known, counted, read_body, session_id};
 use super::{App, cookie};
 use crate::clock::whole_seconds;
+use crate::graphql::shortened;
 use crate::identity::{Caller, Error, Failure, Principal, RefusalCode, SignIn, SignOut, SignedIn};
 use crate::store::access::SessionAccess;
 use crate::store::users::HotelScope;
@@ -54,7 +56,7 @@ pub async fn login(
     if !cookie::may_be_set(&app, &uri, &headers) {
         return with_detail(StatusCode::FORBIDDEN, "Not from another site");
     }
-    let login: Login = match read(&app, body).await {
+    let login: Login = match read(&app, &headers, body).await {
         Ok(login) => login,
         Err(response) => return response,
     };
@@ -79,8 +81,8 @@ pub async fn refresh(
     }
     let kept = cookie::presented(&app, &uri, &headers);
     let read = match &kept {
-        Some(_) => read_optional(&app, body).await.map(Option::unwrap_or_default),
-        None => read(&app, body).await,
+        Some(_) => read_optional(&app, &headers, body).await.map(Option::unwrap_or_default),
+        None => read(&app, &headers, body).await,
     };
     let refresh: Refresh = match read {
         Ok(refresh) => refresh,
@@ -104,7 +106,7 @@ pub async fn logout(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let logout: Logout = match read_optional(&app, body).await {
+    let logout: Logout = match read_optional(&app, &headers, body).await {
         Ok(logout) => logout.unwrap_or_default(),
         Err(response) => return response,
     };
@@ -262,16 +264,17 @@ fn retry_after(response: &mut Response, wait: Option<std::time::Duration>) {
 
 /// 422, in the shape that the old service's framework gave it.
 fn malformed(field: &str, problem: &str) -> Response {
+    let problem = shortened(problem.to_owned());
     let detail = json!({ "detail": [{ "loc": ["body", field], "msg": problem, "type": "value_error" }] });
     (StatusCode::UNPROCESSABLE_ENTITY, Json(detail)).into_response()
 }
 
-/// The body as a `T`, whatever content type it is said to have: so the old clients may send it.
-async fn read<T: DeserializeOwned>(app: &App, body: Body) -> Result<T, Response> {
-    read_optional(app, body).await?.ok_or_else(|| malformed("", "the body is empty"))
+/// The body as a `T`.
+async fn read<T: DeserializeOwned>(app: &App, headers: &HeaderMap, body: Body) -> Result<T, Response> {
+    read_optional(app, headers, body).await?.ok_or_else(|| malformed("", "the body is empty"))
 }
 
-async fn read_optional<T: DeserializeOwned>(app: &App, body: Body) -> Result<Option<T>, Response> {
+async fn read_optional<T: DeserializeOwned>(app: &App, headers: &HeaderMap, body: Body) -> Result<Option<T>, Response> {
     let body = read_body(body, app).await.map_err(|error| match error {
         BodyError::TooLarge => with_detail(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
         BodyError::TooSlow => with_detail(StatusCode::REQUEST_TIMEOUT, "The body took too long"),
@@ -279,6 +282,10 @@ async fn read_optional<T: DeserializeOwned>(app: &App, body: Body) -> Result<Opt
     })?;
     if body.is_empty() {
         return Ok(None);
+    }
+    // A form of another site's page can hold JSON, and browsers send it without asking.
+    if !is_json(headers) {
+        return Err(with_detail(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send the body as application/json, in UTF-8"));
     }
     let value: Value = serde_json::from_slice(&body).map_err(|error| malformed("", &format!("no JSON: {error}")))?;
     if value.is_null() {
