@@ -120,7 +120,7 @@ async fn serve_on(
     }
     if let Some(listener) = metrics_listener {
         // It ends with the process: whoever scrapes sees the last requests, too.
-        let router = http::metrics_router(app.clone());
+        let router = http::private_router(app.clone());
         let settings = http::ServerSettings { certificate: None, ..settings.clone() };
         tokio::spawn(http::serve(listener, router, settings, CancellationToken::new()));
     }

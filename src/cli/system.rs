@@ -10,7 +10,7 @@ use anyhow::Context;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::clock::Clock;
-use crate::config::{self, Config, DatabaseConfig, Environment, JwtAlgorithm, Pooler, Secret, SslMode};
+use crate::config::{self, Config, DatabaseConfig, Environment, HealthDetails, JwtAlgorithm, Pooler, Secret, SslMode};
 use crate::graphql::SchemaOptions;
 use crate::graphql::documents::Trusted;
 use crate::graphql::guard::Limits;
@@ -272,6 +272,10 @@ pub fn http_options(config: &Config) -> anyhow::Result<Options> {
         explorer: config.graphql.explorer,
         dashboard: config.http.dashboard,
         private_metrics: config.http.metrics_listen.is_some(),
+        private_health_details: match config.health.details {
+            Some(details) => details == HealthDetails::Private,
+            None => config.http.metrics_listen.is_some(),
+        },
         show_statements: config.environment == Environment::Development,
     })
 }

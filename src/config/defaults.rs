@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{
     AuditConfig, AuthConfig, BootstrapConfig, Config, DatabaseConfig, Environment, GraphqlConfig, HashingConfig,
-    HttpConfig, JwtAlgorithm, JwtConfig, LimitsConfig, LockoutConfig, LogConfig, LogFormat, Pooler, TracesConfig,
+    HealthConfig, HttpConfig, JwtAlgorithm, JwtConfig, LimitsConfig, LockoutConfig, LogConfig, LogFormat, Pooler,
+    TracesConfig,
 };
 
 impl Default for Config {
@@ -19,6 +20,7 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             graphql: GraphqlConfig::default(),
             http: HttpConfig::default(),
+            health: HealthConfig::default(),
             audit: AuditConfig::default(),
             log: LogConfig::default(),
             traces: TracesConfig::default(),

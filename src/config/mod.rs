@@ -55,6 +55,8 @@ pub struct Config {
     pub graphql: GraphqlConfig,
     /// The HTTP server.
     pub http: HttpConfig,
+    /// What `/healthz` returns.
+    pub health: HealthConfig,
     /// The audit trail.
     pub audit: AuditConfig,
     /// Logging.
@@ -275,6 +277,23 @@ pub struct HttpConfig {
     /// How long requests may take to finish after the order to stop. Default 30 s.
     #[serde(deserialize_with = "duration")]
     pub shutdown_timeout: Duration,
+}
+
+/// What `/healthz` returns.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HealthConfig {
+    /// Who reads the version and the pool's figures there: `public`, or `private`, on `http.metrics_listen` alone. Default:
+    /// private where that is set, else public.
+    pub details: Option<HealthDetails>,
+}
+
+/// Who reads the details of `/healthz`.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthDetails {
+    Public,
+    Private,
 }
 
 /// The audit trail.

@@ -16,29 +16,37 @@ use super::App;
 use crate::store::Database;
 use crate::telemetry::metrics;
 
-/// The database's state and the pool's figures; 503 while the database is away.
+/// The database's state and, where everybody may know them, the version and the pool's figures; 503 while the database is away.
 pub async fn healthz(State(app): State<Arc<App>>) -> Response {
+    health(&app, !app.options.private_health_details).await
+}
+
+/// The same for operators alone.
+pub async fn detailed_healthz(State(app): State<Arc<App>>) -> Response {
+    health(&app, true).await
+}
+
+async fn health(app: &App, with_details: bool) -> Response {
     let database = app.identity.database();
     // Before it is asked: the question's own connection is not of interest.
     let figures = database.figures();
     let reached = app.heartbeat.is_there(database).await;
     let state = if reached { "healthy" } else { "unhealthy" };
-    let body = json!({
+    let mut body = json!({
         "status": state,
         "service": "voicehive-identity",
-        "version": env!("CARGO_PKG_VERSION"),
         "timestamp": app.identity.clock().now().to_rfc3339_opts(SecondsFormat::Millis, true),
-        "database": {
-            "status": state,
-            "connected": reached,
-            "pool_stats": {
-                "size": figures.size,
-                "checked_in": figures.checked_in,
-                "checked_out": figures.checked_out,
-                "overflow": figures.overflow,
-            },
-        },
+        "database": { "status": state, "connected": reached },
     });
+    if with_details {
+        body["version"] = json!(env!("CARGO_PKG_VERSION"));
+        body["database"]["pool_stats"] = json!({
+            "size": figures.size,
+            "checked_in": figures.checked_in,
+            "checked_out": figures.checked_out,
+            "overflow": figures.overflow,
+        });
+    }
     answer(reached, body)
 }
 

@@ -62,8 +62,10 @@ pub struct Options {
     pub schema: SchemaOptions,
     pub explorer: bool,
     pub dashboard: bool,
-    /// `/metrics` is served elsewhere, by [`metrics_router`].
+    /// `/metrics` is served elsewhere, by [`private_router`].
     pub private_metrics: bool,
+    /// So are the version and the pool's figures of `/healthz`.
+    pub private_health_details: bool,
     /// Tell each answer's number of SQL statements in a header.
     pub show_statements: bool,
 }
@@ -162,7 +164,10 @@ pub fn surround(app: Arc<App>, routes: Router<Arc<App>>) -> Router {
         .with_state(app)
 }
 
-/// `/metrics` alone, for a listener that the outside world does not reach.
-pub fn metrics_router(app: Arc<App>) -> Router {
-    Router::new().route("/metrics", get(health::metrics)).with_state(app)
+/// `/metrics` and all of `/healthz`, for a listener that the outside world does not reach.
+pub fn private_router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/metrics", get(health::metrics))
+        .route("/healthz", get(health::detailed_healthz))
+        .with_state(app)
 }

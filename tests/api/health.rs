@@ -22,6 +22,19 @@ async fn health_tells_of_the_database_and_the_pool() {
     assert_eq!(client.get("/readyz").await.status, 200);
 }
 
+/// Strangers learn whether it is well, and what it is made of only where they may.
+#[tokio::test]
+async fn details_of_health_can_be_kept_from_strangers() {
+    let mut setup = Setup::usual();
+    setup.options.private_health_details = true;
+    let app = TestApp::start_with(setup).await;
+    let health = app.anonymous().get("/healthz").await;
+    assert_eq!((health.status.as_u16(), &health.body["status"]), (200, &json!("healthy")));
+    assert_eq!(health.body["database"], json!({ "status": "healthy", "connected": true }));
+    let members: Vec<_> = health.body.as_object().expect("an object").keys().cloned().collect();
+    assert_eq!(members, ["database", "service", "status", "timestamp"]);
+}
+
 #[tokio::test]
 async fn metrics_count_what_happens_and_tell_no_secrets() {
     let app = TestApp::start().await;

@@ -124,6 +124,7 @@ impl Setup {
             explorer: true,
             dashboard: true,
             private_metrics: false,
+            private_health_details: false,
             show_statements: true,
         };
         Self {
