@@ -45,21 +45,31 @@ async fn drive_with(setup: Setup, program: &'static str) {
     let url = format!("http://{}", app.address);
     let browser = BROWSERS.into_iter().find(|name| Command::new(name).arg("--version").output().is_ok());
     let browser = browser.expect("a browser: scripts/install-chromium installs one");
-    let output = tokio::task::spawn_blocking(move || {
+    let driving = tokio::task::spawn_blocking(move || {
         let which = Command::new("sh").arg("-c").arg(format!("command -v {browser}")).output().expect("sh runs");
-        Command::new("node")
-            .args(["--test", "--test-reporter=spec", program])
-            .current_dir(in_node_folder("tests/browser"))
-            .env("VOICEHIVE_URL", url)
-            .env("VOICEHIVE_PASSWORD", PASSWORD)
-            .env("VOICEHIVE_BROWSER", String::from_utf8_lossy(&which.stdout).trim())
-            .output()
-            .expect("node runs")
+        let which = String::from_utf8_lossy(&which.stdout).trim().to_owned();
+        run(program, &[("VOICEHIVE_URL", &url), ("VOICEHIVE_PASSWORD", PASSWORD), ("VOICEHIVE_BROWSER", &which)]);
     });
-    let output = output.await.expect("runs");
+    driving.await.expect("drives");
+}
+
+/// Runs one of the programs beside this file, which passes where all its tests do.
+fn run(program: &str, environment: &[(&str, &str)]) {
+    let output = Command::new("node")
+        .args(["--test", "--test-reporter=spec", program])
+        .current_dir(in_node_folder("tests/browser"))
+        .envs(environment.iter().copied())
+        .output()
+        .expect("node runs");
     let text = String::from_utf8_lossy(&output.stdout);
     println!("{text}");
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn lint() {
+    in_node_folder("frontend-examples/access-service");
+    run("lint.test.mjs", &[]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,6 +97,11 @@ async fn sessions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages() {
     drive("pages.test.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_pages() {
+    drive("broken.test.mjs").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,12 @@
 // Who is signed in decides what is shown: the sign-in page, or the application with a client (and a cache) of that session's own.
 import { StrictMode, useMemo, useSyncExternalStore } from 'react';
 import { createRoot } from 'react-dom/client';
+import { ErrorBoundary } from 'react-error-boundary';
 import { BrowserRouter } from 'react-router';
 import { Provider } from 'urql';
 import { Session } from '../../browser-session/session';
 import { createClient } from './api/client';
+import { Broken } from './parts/Broken';
 import { NoticeProvider } from './parts/Notice';
 import { SessionContext } from './shell/session';
 import { Shell } from './shell/Shell';
@@ -35,7 +37,9 @@ if (root !== null) {
       <SessionContext value={session}>
         <BrowserRouter basename="/admin">
           <NoticeProvider>
-            <Root />
+            <ErrorBoundary FallbackComponent={Broken}>
+              <Root />
+            </ErrorBoundary>
           </NoticeProvider>
         </BrowserRouter>
       </SessionContext>

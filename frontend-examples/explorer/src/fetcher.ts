@@ -11,6 +11,13 @@ export interface Request {
 
 export type Fetcher = (request: Request, options?: { headers?: Record<string, unknown> }) => Promise<FormattedExecutionResult>;
 
+let lastFailed: string | null = null;
+
+/** The id of the request whose answer failed last; null where none has. */
+export function lastFailedRequest(): string | null {
+  return lastFailed;
+}
+
 export function createFetcher(session: Session): Fetcher {
   return async (request, options) => {
     try {
@@ -58,9 +65,13 @@ async function post(endpoint: string, request: Request, headers: Headers): Promi
   } catch {
     throw new ServiceError('The service cannot be reached. Try again in a moment.');
   }
+  const requestId = response.headers.get('X-Request-Id');
   try {
-    return await response.json();
+    const answer: FormattedExecutionResult = await response.json();
+    if (answer.errors !== undefined) lastFailed = requestId;
+    return answer;
   } catch {
+    lastFailed = requestId;
     throw new ServiceError(`No GraphQL answer came back, but HTTP status ${response.status}.`);
   }
 }

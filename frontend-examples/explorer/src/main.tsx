@@ -2,7 +2,9 @@
 import './workers';
 import { StrictMode, useMemo, useSyncExternalStore } from 'react';
 import { createRoot } from 'react-dom/client';
+import { ErrorBoundary } from 'react-error-boundary';
 import { Session } from '../../browser-session/session';
+import { Broken } from './Broken';
 import { Explorer } from './Explorer';
 import { createFetcher } from './fetcher';
 import { Header } from './header/Header';
@@ -14,13 +16,16 @@ const session = new Session();
 function Page() {
   const signedIn = useSyncExternalStore(session.subscribe, () => session.tokens?.session ?? null);
   // Another one for each session, at which GraphiQL reads the schema anew: what the service tells may depend on who asks.
+  // oxlint-disable-next-line react/exhaustive-deps
   const fetcher = useMemo(() => createFetcher(session), [signedIn]);
   const { viewer, failure } = useViewer(fetcher, signedIn);
   return (
     <>
       <Header session={session} viewer={viewer} failure={failure} />
       <main>
-        <Explorer fetcher={fetcher} viewerId={viewer?.id ?? null} />
+        <ErrorBoundary FallbackComponent={Broken} resetKeys={[signedIn]}>
+          <Explorer fetcher={fetcher} viewerId={viewer?.id ?? null} />
+        </ErrorBoundary>
       </main>
     </>
   );
@@ -30,7 +35,9 @@ const root = document.getElementById('root');
 if (root !== null) {
   createRoot(root).render(
     <StrictMode>
-      <Page />
+      <ErrorBoundary FallbackComponent={Broken}>
+        <Page />
+      </ErrorBoundary>
     </StrictMode>,
   );
 }

@@ -106,12 +106,12 @@ export default function ApiKeysPage() {
     <>
       <div className="head">
         <h1>API keys</h1>
-        <button type="button" className="primary" onClick={() => setMaking(true)}>
+        <button type="button" className="primary" onClick={() => void setMaking(true)}>
           Make a key
         </button>
       </div>
       <Rows label="API keys" pages={pages} columns={COLUMNS} empty="There are no API keys yet." />
-      {making && <CreateApiKey onClose={() => setMaking(false)} />}
+      {making && <CreateApiKey onClose={() => void setMaking(false)} />}
     </>
   );
 }

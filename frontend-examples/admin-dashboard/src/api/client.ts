@@ -5,11 +5,12 @@ import { Client, fetchExchange, type Exchange } from 'urql';
 import type { Session } from '../../../browser-session/session';
 import { cache } from './cache';
 import { codeOf } from './errors';
+import { rememberFailures } from './failures';
 
 export function createClient(session: Session): Client {
   return new Client({
     url: session.endpoint,
-    exchanges: [cache(), authenticated(session), fetchExchange],
+    exchanges: [cache(), rememberFailures(), authenticated(session), fetchExchange],
     // What the cache holds is shown at once, and looked up again: others administer too.
     requestPolicy: 'cache-and-network',
     // Answers to GET could be kept by a browser.

@@ -9,6 +9,11 @@ export function codeOf(error: CombinedError): string | undefined {
   return error.graphQLErrors[0]?.extensions.code as string | undefined;
 }
 
+/** Of the answer that the error came with, where one came: from us, or from what stands before us. */
+export function requestIdOf(error: CombinedError): string | null {
+  return (error.response as Response | undefined)?.headers?.get('X-Request-Id') ?? null;
+}
+
 /** For people. */
 export function messageOf(error: CombinedError): string {
   if (error.networkError !== undefined) return 'The service cannot be reached. Check the connection and try again.';

@@ -1,8 +1,8 @@
 // What happened, narrowed by what stands in the address bar, under a chart of the sign-ins of the last days.
 import { useMemo } from 'react';
-import { useSearchParams } from 'react-router';
 import { usePages } from '../api/usePages';
 import type { AuditEventFilter } from '../generated/graphql';
+import { useAddress, useTyped } from '../parts/address';
 import { Choice, Field } from '../parts/fields';
 import { AUDIT_EVENTS, EventRows, inWords } from './EventRows';
 import { SignInsChart } from './SignInsChart';
@@ -44,16 +44,11 @@ const TYPES = [
 ];
 
 export default function AuditPage() {
-  const [params, setParams] = useSearchParams();
-  const key = params.toString();
+  const address = useAddress();
+  const [day, request] = [useTyped(address, 'day'), useTyped(address, 'request')];
+  const key = address.params.toString();
   const filter = useMemo(() => read(new URLSearchParams(key)), [key]);
   const pages = usePages(AUDIT_EVENTS, { filter }, (data) => data.auditEvents);
-  const set = (name: string, value: string) => {
-    const next = new URLSearchParams(params);
-    if (value === '') next.delete(name);
-    else next.set(name, value);
-    setParams(next, { replace: true });
-  };
   return (
     <>
       <div className="head">
@@ -63,14 +58,14 @@ export default function AuditPage() {
       <div className="filters" role="search">
         <Choice
           label="Event"
-          value={params.get('type') ?? ''}
-          onChange={(value) => set('type', value)}
+          value={address.param('type')}
+          onChange={(value) => void address.set({ type: value })}
           options={[['', 'Any'], ...TYPES.map((type): [string, string] => [type, inWords(type)])]}
         />
         <Choice
           label="Outcome"
-          value={params.get('outcome') ?? ''}
-          onChange={(value) => set('outcome', value)}
+          value={address.param('outcome')}
+          onChange={(value) => void address.set({ outcome: value })}
           options={[
             ['', 'Any'],
             ['SUCCESS', 'Done'],
@@ -79,10 +74,10 @@ export default function AuditPage() {
         />
         <label className="field">
           <span>Day</span>
-          <input type="date" value={params.get('day') ?? ''} onChange={(event) => set('day', event.target.value)} />
+          <input type="date" {...day} onChange={(event) => void day.onChange(event.target.value)} />
         </label>
-        <Field label="Request" value={params.get('request') ?? ''} onChange={(value) => set('request', value)} />
-        <button type="button" onClick={() => setParams({}, { replace: true })}>
+        <Field label="Request" {...request} />
+        <button type="button" onClick={() => void address.clear()}>
           Clear
         </button>
       </div>

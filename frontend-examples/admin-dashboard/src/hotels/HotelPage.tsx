@@ -80,14 +80,14 @@ export default function HotelPage() {
           <code>{hotel.pmsHotelId}</code> · {[hotel.brand, hotel.address, hotel.city, hotel.country, hotel.pmsType].filter(Boolean).join(' · ')}
         </p>
         {may('hotel:update') && (
-          <button type="button" onClick={() => setChanging(true)}>
+          <button type="button" onClick={() => void setChanging(true)}>
             Change
           </button>
         )}
       </div>
       <h2>Staff</h2>
       <Rows label="Staff" pages={pages} columns={COLUMNS} empty="Nobody may access this hotel." href={(user) => `/users/${user.id}`} />
-      {changing && <HotelWindow hotel={hotel} onClose={() => setChanging(false)} />}
+      {changing && <HotelWindow hotel={hotel} onClose={() => void setChanging(false)} />}
     </>
   );
 }

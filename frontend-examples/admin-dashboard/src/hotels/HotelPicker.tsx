@@ -56,7 +56,7 @@ export function HotelPicker({ label, value, onChange, collects = false }: HotelP
         onChange(String(key));
         setTyped(collects ? '' : null);
       }}
-      onBlur={() => setTyped(null)}
+      onBlur={() => void setTyped(null)}
       menuTrigger="focus"
       allowsEmptyCollection
       defaultFilter={() => true}

@@ -26,14 +26,14 @@ export function HotelsField({ label, name }: { label: string; name: string }) {
   };
   return (
     <div className="collected">
-      <HotelPicker label={label} value="" collects onChange={(id) => id !== '' && setIds([...new Set([...ids, id])])} />
+      <HotelPicker label={label} value="" collects onChange={(id) => void setIds(id === '' ? ids : [...new Set([...ids, id])])} />
       {ids.length > 0 && (
         <ul>
           {ids.map((id) => (
             <li key={id}>
               <input type="hidden" name={name} value={id} />
               {nameOf(id)}
-              <button type="button" aria-label={`Leave out ${nameOf(id)}`} onClick={() => setIds(ids.filter((other) => other !== id))}>
+              <button type="button" aria-label={`Leave out ${nameOf(id)}`} onClick={() => void setIds(ids.filter((other) => other !== id))}>
                 ✕
               </button>
             </li>

@@ -1,10 +1,10 @@
 // The hotels one reaches.
 import { useState } from 'react';
 import { Input, Label, SearchField } from 'react-aria-components';
-import { useSearchParams } from 'react-router';
 import { usePages } from '../api/usePages';
 import { graphql } from '../generated';
 import type { HotelFilter, HotelRowFragment } from '../generated/graphql';
+import { useAddress, useTyped } from '../parts/address';
 import { Badge } from '../parts/Badge';
 import { Choice } from '../parts/fields';
 import { Rows, type RowsColumn } from '../parts/Rows';
@@ -50,14 +50,9 @@ const COLUMNS: RowsColumn<HotelRowFragment>[] = [
 export default function HotelsPage() {
   const { may, hotelScope } = useViewer();
   const [adding, setAdding] = useState(false);
-  const [params, setParams] = useSearchParams();
-  const [text, status] = [params.get('q') ?? '', params.get('status') ?? ''];
-  const set = (name: string, value: string) => {
-    const next = new URLSearchParams(params);
-    if (value === '') next.delete(name);
-    else next.set(name, value);
-    setParams(next, { replace: true });
-  };
+  const address = useAddress();
+  const typed = useTyped(address, 'q');
+  const [text, status] = [address.param('q'), address.param('status')];
   const filter: HotelFilter = {};
   if (text.trim().length >= 2) filter.search = text.trim();
   if (status !== '') filter.active = status === 'active';
@@ -67,20 +62,20 @@ export default function HotelsPage() {
       <div className="head">
         <h1>Hotels</h1>
         {may('hotel:create') && hotelScope === 'ALL' && (
-          <button type="button" className="primary" onClick={() => setAdding(true)}>
+          <button type="button" className="primary" onClick={() => void setAdding(true)}>
             Add a hotel
           </button>
         )}
       </div>
       <div className="filters" role="search">
-        <SearchField className="field" value={text} onChange={(value) => set('q', value)}>
+        <SearchField className="field" {...typed}>
           <Label>Search</Label>
           <Input placeholder="Id, name, brand or town" />
         </SearchField>
         <Choice
           label="Status"
           value={status}
-          onChange={(value) => set('status', value)}
+          onChange={(value) => void address.set({ status: value })}
           options={[
             ['', 'Any'],
             ['active', 'Active'],
@@ -89,7 +84,7 @@ export default function HotelsPage() {
         />
       </div>
       <Rows label="Hotels" pages={pages} columns={COLUMNS} empty="No hotel matches." href={({ id }) => `/hotels/${encodeURIComponent(id)}`} />
-      {adding && <HotelWindow hotel={null} onClose={() => setAdding(false)} />}
+      {adding && <HotelWindow hotel={null} onClose={() => void setAdding(false)} />}
     </>
   );
 }

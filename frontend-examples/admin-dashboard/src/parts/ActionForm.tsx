@@ -1,6 +1,6 @@
 // A form that runs a mutation. Errors stand at the fields they belong to; those of no field stand on top. They stay until the form
 // is sent again: a line that went away as one presses the button would move the button.
-import { createContext, useRef, type FormEvent, type ReactNode } from 'react';
+import { createContext, useState, type FormEvent, type ReactNode } from 'react';
 import type { Outcome } from '../api/useAction';
 import { fieldOf } from '../api/errors';
 
@@ -19,12 +19,12 @@ interface ActionFormProps {
 }
 
 export function ActionForm({ outcome, submitLabel, onSubmit, beside, danger = false, children }: ActionFormProps) {
-  const form = useRef<HTMLFormElement>(null);
+  const [form, setForm] = useState<HTMLFormElement | null>(null);
   const byField: Record<string, string[]> = {};
   const unplaced = outcome.failure === null ? [] : [outcome.failure];
   for (const error of outcome.errors) {
     const field = fieldOf(error);
-    if (form.current?.elements.namedItem(field) == null) unplaced.push(error.message);
+    if (form?.elements.namedItem(field) == null) unplaced.push(error.message);
     else (byField[field] ??= []).push(error.message);
   }
   function submit(event: FormEvent<HTMLFormElement>) {
@@ -33,7 +33,7 @@ export function ActionForm({ outcome, submitLabel, onSubmit, beside, danger = fa
   }
   return (
     // The service decides what is valid.
-    <form ref={form} noValidate onSubmit={submit}>
+    <form ref={setForm} noValidate onSubmit={submit}>
       {unplaced.length > 0 && (
         <div className="failure" role="alert">
           {unplaced.map((message) => (

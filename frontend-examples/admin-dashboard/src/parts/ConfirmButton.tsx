@@ -46,7 +46,7 @@ export function ConfirmButton<Data, Variables extends { input: unknown }>({
   }
   return (
     <>
-      <button type="button" className={danger ? 'danger' : undefined} onClick={() => setOpen(true)}>
+      <button type="button" className={danger ? 'danger' : undefined} onClick={() => void setOpen(true)}>
         {label}
       </button>
       <Window title={label} open={open} onClose={close}>

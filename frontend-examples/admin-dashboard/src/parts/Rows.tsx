@@ -52,7 +52,9 @@ export function Rows<Node extends { id: string }>({ label, pages, columns, empty
   const { key, nodes, loading, stale, waiting, hasNextPage, loadMore, error, retry } = pages;
   const table = useRef<HTMLDivElement>(null);
   // Other rows are read from the first one on.
-  useEffect(() => table.current?.scrollTo({ top: 0 }), [key]);
+  useEffect(() => {
+    table.current?.scrollTo({ top: 0 });
+  }, [key]);
   if (error !== undefined && nodes.length === 0) return <Failure error={error} retry={retry} />;
   if (loading) return <Loading />;
   const selectable = onSelect !== undefined;

@@ -11,7 +11,7 @@ interface WindowProps {
 
 export function Window({ title, open, onClose, children }: WindowProps) {
   return (
-    <ModalOverlay className="overlay" isOpen={open} onOpenChange={(isOpen) => !isOpen && onClose()} isDismissable>
+    <ModalOverlay className="overlay" isOpen={open} onOpenChange={(isOpen) => void (!isOpen && onClose())} isDismissable>
       <Modal className="window">
         <Dialog>
           <Heading slot="title">{title}</Heading>

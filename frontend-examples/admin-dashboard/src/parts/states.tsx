@@ -31,7 +31,7 @@ export function Failure({ error, message, retry }: FailureProps) {
     <div className="state failure" role="alert">
       <p>{error === undefined ? message : messageOf(error)}</p>
       {retry !== undefined && (
-        <button type="button" onClick={() => retry()}>
+        <button type="button" onClick={() => void retry()}>
           Try again
         </button>
       )}

@@ -64,7 +64,7 @@ export default function RolesPage() {
       <div className="head">
         <h1>Roles</h1>
         {mayChange && (
-          <button type="button" className="primary" onClick={() => setOpen('new')}>
+          <button type="button" className="primary" onClick={() => void setOpen('new')}>
             Add a role
           </button>
         )}
@@ -81,7 +81,7 @@ export default function RolesPage() {
                   {role.system && <Badge tone="plain">Built in</Badge>}
                   {!role.active && <Badge tone="warning">Inactive</Badge>}
                   {mayChange && !role.system && (
-                    <button type="button" aria-label={`Change ${role.displayName}`} onClick={() => setOpen(role)}>
+                    <button type="button" aria-label={`Change ${role.displayName}`} onClick={() => void setOpen(role)}>
                       Change
                     </button>
                   )}
@@ -106,7 +106,7 @@ export default function RolesPage() {
           </tbody>
         </table>
       </div>
-      {open !== null && <RoleWindow role={open === 'new' ? null : open} onClose={() => setOpen(null)} />}
+      {open !== null && <RoleWindow role={open === 'new' ? null : open} onClose={() => void setOpen(null)} />}
     </>
   );
 }

@@ -1,8 +1,8 @@
 // The sessions one may see: one's own and, for whoever may view users, theirs.
-import { useSearchParams } from 'react-router';
 import { usePages } from '../api/usePages';
 import { graphql } from '../generated';
 import type { SessionFilter, SessionStatus } from '../generated/graphql';
+import { useAddress } from '../parts/address';
 import { Choice } from '../parts/fields';
 import { SessionRows } from './SessionRows';
 
@@ -28,8 +28,8 @@ const CHOICES: [string, string][] = [
 ];
 
 export default function SessionsPage() {
-  const [params, setParams] = useSearchParams();
-  const status = params.get('status') ?? 'ACTIVE';
+  const address = useAddress();
+  const status = address.param('status') || 'ACTIVE';
   const filter: SessionFilter = status === 'any' ? {} : { status: status as SessionStatus };
   const pages = usePages(SESSIONS, { filter }, (data) => data.sessions);
   return (
@@ -38,7 +38,7 @@ export default function SessionsPage() {
         <h1>Sessions</h1>
       </div>
       <div className="filters" role="search">
-        <Choice label="Status" value={status} onChange={(value) => setParams({ status: value }, { replace: true })} options={CHOICES} />
+        <Choice label="Status" value={status} onChange={(value) => void address.set({ status: value })} options={CHOICES} />
       </div>
       <SessionRows label="Sessions" pages={pages} />
     </>

@@ -2,8 +2,10 @@
 // elsewhere: at each change of page, when the window is looked at again, and now and then.
 import { lazy, Suspense, useEffect, useState } from 'react';
 import { RouterProvider } from 'react-aria-components';
+import { ErrorBoundary } from 'react-error-boundary';
 import { Navigate, NavLink, Route, Routes, useHref, useLocation, useNavigate } from 'react-router';
 import { useQuery } from 'urql';
+import { Broken } from '../parts/Broken';
 import { Failure, Loading } from '../parts/states';
 import { useSession } from './session';
 import { applyTheme, theme, type Theme } from './theme';
@@ -24,7 +26,7 @@ const LOOK_EVERY = 20_000;
 
 export function Shell() {
   const [{ data, error, fetching }, look] = useQuery({ query: VIEWER });
-  const { pathname } = useLocation();
+  const { pathname, key } = useLocation();
   const navigate = useNavigate();
 
   useEffect(() => {
@@ -55,21 +57,23 @@ export function Shell() {
         <Navigation />
         <main id="content" tabIndex={-1}>
           {data.me.mustChangePassword && pathname !== '/account' && <MustChangePassword />}
-          <Suspense fallback={<Loading />}>
-            <Routes>
-              <Route index element={<Navigate to="/users" replace />} />
-              <Route path="users" element={<UsersPage />} />
-              <Route path="users/:id" element={<UserPage />} />
-              <Route path="roles" element={<RolesPage />} />
-              <Route path="hotels" element={<HotelsPage />} />
-              <Route path="hotels/:id" element={<HotelPage />} />
-              <Route path="sessions" element={<SessionsPage />} />
-              <Route path="audit" element={<AuditPage />} />
-              <Route path="api-keys" element={<ApiKeysPage />} />
-              <Route path="account" element={<AccountPage />} />
-              <Route path="*" element={<Failure message="There is no such page." />} />
-            </Routes>
-          </Suspense>
+          <ErrorBoundary FallbackComponent={Broken} resetKeys={[key]}>
+            <Suspense fallback={<Loading />}>
+              <Routes>
+                <Route index element={<Navigate to="/users" replace />} />
+                <Route path="users" element={<UsersPage />} />
+                <Route path="users/:id" element={<UserPage />} />
+                <Route path="roles" element={<RolesPage />} />
+                <Route path="hotels" element={<HotelsPage />} />
+                <Route path="hotels/:id" element={<HotelPage />} />
+                <Route path="sessions" element={<SessionsPage />} />
+                <Route path="audit" element={<AuditPage />} />
+                <Route path="api-keys" element={<ApiKeysPage />} />
+                <Route path="account" element={<AccountPage />} />
+                <Route path="*" element={<Failure message="There is no such page." />} />
+              </Routes>
+            </Suspense>
+          </ErrorBoundary>
         </main>
       </ViewerContext>
     </RouterProvider>
@@ -89,7 +93,7 @@ function Header() {
       <strong>VoiceHive Identity</strong>
       <label className="theme">
         <span className="hidden">Theme</span>
-        <select value={chosen} onChange={(event) => choose(event.target.value as Theme)}>
+        <select value={chosen} onChange={(event) => void choose(event.target.value as Theme)}>
           <option value="system">As the system</option>
           <option value="light">Light</option>
           <option value="dark">Dark</option>

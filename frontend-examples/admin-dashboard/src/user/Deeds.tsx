@@ -184,7 +184,7 @@ function ResetPassword({ user: { id, displayName } }: { user: DeedsFragment }) {
   }
   return (
     <>
-      <button type="button" onClick={() => setOpen(true)}>
+      <button type="button" onClick={() => void setOpen(true)}>
         Reset password
       </button>
       <Window title="Reset password" open={open} onClose={close}>

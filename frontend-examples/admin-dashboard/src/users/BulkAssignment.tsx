@@ -114,7 +114,7 @@ export function BulkAssignment({ users, onDone }: BulkAssignmentProps) {
         </span>
       )}
       {Object.keys(actions).map((title) => (
-        <button key={title} type="button" onClick={() => setChosen(title as keyof typeof actions)}>
+        <button key={title} type="button" onClick={() => void setChosen(title as keyof typeof actions)}>
           {title}…
         </button>
       ))}

@@ -65,7 +65,7 @@ export function CreateUser() {
 
   return (
     <>
-      <button type="button" className="primary" onClick={() => setOpen(true)}>
+      <button type="button" className="primary" onClick={() => void setOpen(true)}>
         Add a user
       </button>
       <Window title={made === null ? 'Add a user' : `${made.name} was added`} open={open} onClose={close}>

@@ -1,9 +1,9 @@
 // What narrows the list of users.
-import { useEffect, useState } from 'react';
 import { Input, Label, SearchField } from 'react-aria-components';
 import { useQuery } from 'urql';
 import { graphql } from '../generated';
 import { HotelPicker } from '../hotels/HotelPicker';
+import { useTyped } from '../parts/address';
 import { Choice } from '../parts/fields';
 import { SHORTEST, type UserSearch } from './search';
 
@@ -21,30 +21,20 @@ export const ROLE_CHOICES = graphql(`
   }
 `);
 
-/** How long one waits for the next letter before the service is asked, in milliseconds. */
-const PAUSE = 120;
-
 export function UserFilters({ search }: { search: UserSearch }) {
   const [{ data }] = useQuery({ query: ROLE_CHOICES });
-  const given = search.param('q');
-  const [text, setText] = useState(given);
-  useEffect(() => setText(given), [given]);
-  useEffect(() => {
-    if (text === given) return;
-    const timer = setTimeout(() => search.set('q', text), PAUSE);
-    return () => clearTimeout(timer);
-  });
+  const typed = useTyped(search, 'q');
   const roles = data?.roles.nodes ?? [];
   return (
     <div className="filters" role="search">
-      <SearchField className="field" value={text} onChange={setText}>
+      <SearchField className="field" {...typed}>
         <Label>Search</Label>
         <Input placeholder={`Name or email, ${SHORTEST} letters or more`} />
       </SearchField>
       <Choice
         label="Status"
         value={search.param('status')}
-        onChange={(value) => search.set('status', value)}
+        onChange={(value) => void search.set({ status: value })}
         options={[
           ['', 'Any'],
           ['active', 'Active'],
@@ -56,11 +46,11 @@ export function UserFilters({ search }: { search: UserSearch }) {
       <Choice
         label="Role"
         value={search.param('role')}
-        onChange={(value) => search.set('role', value)}
+        onChange={(value) => void search.set({ role: value })}
         options={[['', 'Any'], ...roles.map(({ id, displayName }): [string, string] => [id, displayName])]}
       />
-      <HotelPicker label="Hotel" value={search.param('hotel')} onChange={(value) => search.set('hotel', value)} />
-      <button type="button" onClick={search.clear}>
+      <HotelPicker label="Hotel" value={search.param('hotel')} onChange={(value) => void search.set({ hotel: value })} />
+      <button type="button" onClick={() => void search.clear()}>
         Clear
       </button>
     </div>

@@ -98,7 +98,7 @@ export default function UsersPage() {
         {may('user:create') && <CreateUser />}
       </div>
       <UserFilters search={search} />
-      {chosen.length > 0 && <BulkAssignment users={chosen} onDone={() => setSelection(new Set())} />}
+      {chosen.length > 0 && <BulkAssignment users={chosen} onDone={() => void setSelection(new Set())} />}
       <Rows
         label="Users"
         pages={pages}
@@ -106,7 +106,7 @@ export default function UsersPage() {
         empty="No user matches."
         href={({ id }) => `/users/${id}`}
         sort={{ column: orderBy.field, direction: orderBy.direction === 'ASC' ? 'ascending' : 'descending' }}
-        onSort={({ column, direction }) => search.sortBy(String(column), direction === 'ascending' ? 'ASC' : 'DESC')}
+        onSort={({ column, direction }) => void search.set({ sort: String(column), direction: direction === 'ascending' ? 'ASC' : 'DESC' })}
         {...(may('user:update') && { selection, onSelect: setSelection })}
       />
     </>

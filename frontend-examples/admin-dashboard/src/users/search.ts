@@ -1,7 +1,7 @@
 // What the list of users is to show, as it stands in the address bar.
 import { useMemo } from 'react';
-import { useSearchParams } from 'react-router';
 import type { OrderDirection, UserFilter, UserOrder, UserOrderField } from '../generated/graphql';
+import { useAddress, type Address } from '../parts/address';
 
 /** The shortest text that the service looks for. */
 export const SHORTEST = 2;
@@ -18,42 +18,17 @@ const BY_STATUS: Record<StatusChoice, UserFilter> = {
   unverified: { emailVerified: false },
 };
 
-export interface UserSearch {
+/** In the address: q, status, role, hotel, permission, sort and direction. */
+export interface UserSearch extends Address {
   filter: UserFilter;
   orderBy: UserOrder & { direction: OrderDirection };
-  /** As it stands in the address bar: q, status, role, hotel, permission. */
-  param(name: string): string;
-  set(name: string, value: string): void;
-  sortBy(field: string, direction: OrderDirection): void;
-  clear(): void;
 }
 
 export function useUserSearch(): UserSearch {
-  const [params, setParams] = useSearchParams();
-  const key = params.toString();
+  const address = useAddress();
+  const key = address.params.toString();
   const { filter, orderBy } = useMemo(() => read(new URLSearchParams(key)), [key]);
-  function change(values: Record<string, string>) {
-    // Each letter that is typed is not a page of its own to go back to.
-    setParams(
-      (before) => {
-        const next = new URLSearchParams(before);
-        for (const [name, value] of Object.entries(values)) {
-          if (value === '') next.delete(name);
-          else next.set(name, value);
-        }
-        return next;
-      },
-      { replace: true },
-    );
-  }
-  return {
-    filter,
-    orderBy,
-    param: (name) => params.get(name) ?? '',
-    set: (name, value) => change({ [name]: value }),
-    sortBy: (field, direction) => change({ sort: field, direction }),
-    clear: () => setParams({}, { replace: true }),
-  };
+  return { ...address, filter, orderBy };
 }
 
 /** What an address bar cannot mean, it does not. */
