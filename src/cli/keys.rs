@@ -1,9 +1,7 @@
 //! `voicehive keys generate|rotate|list`.
 
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,6 +10,7 @@ use chrono::SecondsFormat;
 use clap::Subcommand;
 use serde_json::json;
 
+use super::output::{Output, There};
 use super::{system, tell};
 use crate::config::Config;
 use crate::identity::{Algorithm, Rotation, new_signing_key};
@@ -62,13 +61,9 @@ pub async fn run(config: Config, command: Command) -> anyhow::Result<ExitCode> {
 
 fn generate(config: &Config, file: &std::path::Path) -> anyhow::Result<ExitCode> {
     let key = new_signing_key(system::algorithm(config))?;
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)
-        .and_then(|mut output| output.write_all(key.as_bytes()).and_then(|()| output.sync_all()))
-        .with_context(|| format!("cannot write {}", file.display()))?;
+    let mut output = Output::begin(file, There::Kept)?;
+    output.file().write_all(key.as_bytes()).with_context(|| format!("cannot write {}", file.display()))?;
+    output.finish()?;
     writeln!(std::io::stdout(), "{} holds a new private key; name it as jwt.signing_key_file.", file.display())?;
     Ok(ExitCode::SUCCESS)
 }

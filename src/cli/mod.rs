@@ -7,6 +7,7 @@ pub mod fuzzing;
 mod health;
 mod keys;
 mod mock_users;
+mod output;
 mod schema;
 mod serve;
 mod sessions;

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::encoding::AsDer;
@@ -174,15 +174,12 @@ pub(super) fn write_once(path: &Path, content: &[u8]) -> Result<(), KeyError> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(written)?;
     }
     // Written aside and linked into place: a key is there whole or not at all, and two servers that start at once on
-    // one folder end up with the same one.
-    let aside = path.with_extension(format!("{}.new", std::process::id()));
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(written)?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(written)?;
-    let linked = fs::hard_link(&aside, path);
-    fs::remove_file(&aside).map_err(written)?;
-    match linked {
-        Err(problem) if problem.kind() != ErrorKind::AlreadyExists => Err(written(problem)),
+    // one folder end up with the same one. Aside is a name that nobody can have put a link at.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut aside = tempfile::Builder::new().prefix(".key.").suffix(".new").tempfile_in(folder).map_err(written)?;
+    aside.write_all(content).and_then(|()| aside.as_file().sync_all()).map_err(written)?;
+    match aside.persist_noclobber(path) {
+        Err(problem) if problem.error.kind() != ErrorKind::AlreadyExists => Err(written(problem.error)),
         _ => Ok(()),
     }
 }

@@ -160,7 +160,7 @@ async fn keys_are_listed_and_made_for_files() {
     told(voicehive(options, &["keys", "generate", path]));
     assert_eq!(std::fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
     let again = voicehive(options, &["keys", "generate", path]).output().expect("runs");
-    assert!(one_line(&again).contains("File exists"));
+    assert!(one_line(&again).contains("is there already: name a new file"));
     let mut from_file = voicehive(options, &["keys", "rotate"]);
     let refused = from_file.env("VOICEHIVE_JWT__SIGNING_KEY_FILE", path).output().expect("runs");
     assert!(one_line(&refused).starts_with("voicehive: jwt.signing_key_file names the key"));

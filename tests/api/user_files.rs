@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use sqlx::Executor;
 
-use super::support::{Setup, TestApp, TestDatabase, cluster_folder, one_line, told, voicehive};
+use super::support::{Setup, TestApp, TestDatabase, cluster_folder, told, voicehive};
 
-fn file(database: &TestDatabase, name: &str, text: &str) -> PathBuf {
+pub fn file(database: &TestDatabase, name: &str, text: &str) -> PathBuf {
     let path = cluster_folder().join(format!("{}-{name}", database.options.get_database().expect("a name")));
     std::fs::write(&path, text).expect("a file");
     path
 }
 
 /// Runs an import: its outcome, and what it said of wrong rows, each as `line: why`.
-fn import(database: &TestDatabase, path: &std::path::Path, arguments: &[&str]) -> (Value, Vec<String>) {
+pub fn import(database: &TestDatabase, path: &std::path::Path, arguments: &[&str]) -> (Value, Vec<String>) {
     let path = path.to_str().expect("a path");
     let output = voicehive(&database.options, &[&["users", "import", path, "--json"], arguments].concat())
         .output()
@@ -128,67 +128,6 @@ async fn a_person_who_stands_in_a_file_twice_is_one() {
     .await
     .expect("roles");
     assert_eq!(roles, [("b@h.test".into(), "HOTEL_STAFF".into()), ("c@h.test".into(), "HOTEL_STAFF".into())]);
-}
-
-#[tokio::test]
-async fn csv_as_spreadsheets_and_accidents_leave_it() {
-    let database = TestDatabase::create().await;
-    database
-        .superuser
-        .execute(
-            r"INSERT INTO hotels (id, name, pms_type) VALUES ('A;B', 'semicolon', 'mews'), ('C\', 'backslash', 'mews')",
-        )
-        .await
-        .expect("hotels");
-    let text = "\u{feff}email,active,first_name,hotels\r\none@h.test,TRUE,\"Line\nbreak\",A\\;B;C\\\\\r\n\
-                two@h.test,FALSE,,\r\nthree@h.test,maybe,,\r\n";
-    let path = file(&database, "sheet.csv", text);
-    let (outcome, wrong) = import(&database, &path, &[]);
-    assert_eq!((&outcome["added"], &outcome["wrong"]), (&json!(1), &json!(2)), "{wrong:#?}");
-    assert!(wrong[0].contains("first_name") && wrong[1].contains("neither true nor false"), "{wrong:#?}");
-    let text = text.replace("\"Line\nbreak\"", "One");
-    let path = file(&database, "sheet.csv", &text);
-    assert_eq!(import(&database, &path, &[]).0["added"], json!(1));
-    let hotels: Vec<String> = sqlx::query_scalar(
-        "SELECT hotel_id FROM user_hotels JOIN users ON id = user_id WHERE email = 'one@h.test' ORDER BY 1",
-    )
-    .fetch_all(&database.superuser)
-    .await
-    .expect("hotels");
-    assert_eq!(hotels, ["A;B", r"C\"]);
-    let again = file(&database, "again.csv", "");
-    told(voicehive(&database.options, &["users", "export", "--output", again.to_str().expect("a path")]));
-    assert_eq!(import(&database, &again, &[]).0["there_already"], json!(5));
-
-    let open: String = (0..30_000).map(|n| format!("open{n}@h.test,\n")).collect();
-    let path = file(&database, "open.csv", &format!("email,first_name\nx@h.test,\"never closed\n{open}"));
-    let output =
-        voicehive(&database.options, &["users", "import", path.to_str().expect("a path")]).output().expect("runs");
-    let line = one_line(&output);
-    assert!(line.contains("line 2: the row is longer than"), "{line}");
-
-    let marked = file(&database, "marked.jsonl", "\u{feff}{\"email\": \"marked@h.test\"}\n");
-    assert_eq!(import(&database, &marked, &[]).0["added"], json!(1));
-}
-
-#[tokio::test]
-async fn an_export_takes_no_file_of_somebody_else() {
-    let app = TestApp::start().await;
-    let options = &app.database.options;
-    let path = file(&app.database, "kept.jsonl", "kept");
-    let part = path.with_extension("jsonl.part");
-    let elsewhere = file(&app.database, "elsewhere", "elsewhere");
-    std::os::unix::fs::symlink(&elsewhere, &part).expect("a link");
-    let output = path.to_str().expect("a path");
-    let nobody = voicehive(options, &["users", "export", "--user", "nobody@h.test", "--output", output]);
-    assert!(one_line(&{ nobody }.output().expect("runs")).contains("nothing is kept about"));
-    assert_eq!(std::fs::read_to_string(&path).expect("read"), "kept");
-    assert!(!part.exists());
-    std::os::unix::fs::symlink(&elsewhere, &part).expect("a link");
-    told(voicehive(options, &["users", "export", "--output", output]));
-    assert_eq!(std::fs::read_to_string(&elsewhere).expect("read"), "elsewhere");
-    assert_eq!(std::fs::read_to_string(&path).expect("read").lines().count(), 3);
-    assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE type = 'users_exported'").await, 1);
 }
 
 #[tokio::test]

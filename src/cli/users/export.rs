@@ -1,16 +1,16 @@
 //! `voicehive users export`.
 
-use std::fs::{self, OpenOptions};
-use std::io::{BufWriter, ErrorKind, IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use indicatif::ProgressBar;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::format::{Format, Writer};
 use super::system;
+use crate::cli::output::{Output, There};
 use crate::config::Config;
 
 /// Everyone, password hashes included.
@@ -59,38 +59,34 @@ async fn into<T>(
     file: Option<&Path>,
     write: impl AsyncFnOnce(&mut dyn Write) -> anyhow::Result<Option<T>>,
 ) -> anyhow::Result<Option<T>> {
-    let Some(file) = file else {
+    let Some(file) = file.filter(|file| *file != Path::new("-")) else {
         let mut output = BufWriter::with_capacity(1024 * 1024, std::io::stdout());
         let done = write(&mut output).await?;
         output.flush()?;
         return Ok(done);
     };
-    let mut name = file.as_os_str().to_owned();
-    name.push(".part");
-    let part = PathBuf::from(name);
-    // What an earlier run left there may be for others to read, or lead elsewhere.
-    let cleared = fs::remove_file(&part).or_else(|error| match error.kind() {
-        ErrorKind::NotFound => Ok(()),
-        _ => Err(error),
-    });
-    let open = cleared.and_then(|()| OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part));
-    let open = open.with_context(|| format!("cannot write {}", part.display()))?;
-    let written = write_whole(BufWriter::with_capacity(1024 * 1024, open), write).await;
-    if !matches!(written, Ok(Some(_))) {
-        let _ = fs::remove_file(&part);
-        return written;
+    let mut output = Output::begin(file, There::Replaced)?;
+    let mut buffer = BufWriter::with_capacity(1024 * 1024, output.file());
+    let written = tokio::select! {
+        written = write(&mut buffer) => written?,
+        // The unfinished file goes too.
+        () = interrupted() => bail!("stopped before the end; {} is as it was", file.display()),
+    };
+    buffer.flush().with_context(|| format!("cannot write {}", file.display()))?;
+    drop(buffer);
+    if written.is_some() {
+        output.finish()?;
     }
-    fs::rename(&part, file).with_context(|| format!("cannot write {}", file.display()))?;
-    written
+    Ok(written)
 }
 
-async fn write_whole<T>(
-    mut output: BufWriter<fs::File>,
-    write: impl AsyncFnOnce(&mut dyn Write) -> anyhow::Result<Option<T>>,
-) -> anyhow::Result<Option<T>> {
-    let done = write(&mut output).await?;
-    output.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-    Ok(done)
+/// Waits until somebody wants this process to end.
+async fn interrupted() {
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated.recv() => {}
+    }
 }
 
 fn spinner() -> ProgressBar {

@@ -1,6 +1,7 @@
 //! `voicehive users ...`: administration where no administrator can sign in, users in files, and one person's data.
 
 mod administer;
+mod csv;
 mod export;
 pub(super) mod format;
 mod import;
@@ -50,7 +51,7 @@ pub enum Command {
         /// Whom: user:<uuid>, the bare uuid, or the email address. By id also after the account was deleted.
         #[arg(long, conflicts_with = "format")]
         user: Option<String>,
-        /// The file; left out, standard output.
+        /// The file, a new one or one to be replaced; left out, or -, standard output.
         #[arg(long)]
         output: Option<PathBuf>,
         /// Left out, by the file's name: .csv is CSV, anything else JSON Lines.
