@@ -183,6 +183,7 @@ pub async fn identity(config: &Config, database: Database) -> anyhow::Result<Arc
         audit_retention: config.audit.retention,
         audit_key_file: key_file(&config.audit.key_file, "audit.key")?,
         previous_audit_key_files: config.audit.previous_key_files.clone(),
+        server_key_file: key_file(&auth.server_key_file, "server.key")?,
     };
     let clock = Clock::default();
     database.set_clock(&clock).await?;

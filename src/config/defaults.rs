@@ -73,6 +73,7 @@ impl Default for AuthConfig {
             common_passwords_file: None,
             enforce_password_change: None,
             session_retention: days(90),
+            server_key_file: None,
         }
     }
 }

@@ -99,6 +99,9 @@ pub struct AuthConfig {
     /// How long ended sessions are kept. Default 90 days.
     #[serde(deserialize_with = "duration")]
     pub session_retention: Duration,
+    /// The key under which digests of failed sign-ins and of requests sent again are made. Default: one that the server makes in
+    /// its data folder.
+    pub server_key_file: Option<PathBuf>,
 }
 
 /// When failed sign-ins lock an account.

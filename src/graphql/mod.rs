@@ -12,6 +12,7 @@ pub mod documents;
 mod errors;
 mod execute;
 mod federation;
+mod fingerprint;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod guard;
@@ -36,6 +37,7 @@ use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions, Validatio
 pub use context::{Keeper, Kept};
 pub use errors::{code, error_response, failed, refused, shortened};
 pub use execute::execute;
+pub use fingerprint::fingerprint;
 pub use written::spliced;
 
 /// Every list takes `first`/`after` or `last`/`before`, at most 100 rows a page, 25 where neither is given.

@@ -22,7 +22,7 @@ use super::request::{About, BodyError, Left, Statements, authenticate, read_body
 use super::{App, cookie, front_ends};
 use crate::graphql::documents::Asked;
 use crate::graphql::guard::Refused;
-use crate::graphql::{Keeper, Kept, code, error_response, execute, failed, refused, spliced};
+use crate::graphql::{Keeper, Kept, code, error_response, execute, failed, fingerprint, refused, spliced};
 use crate::identity::{Before, Error, Principal, Repeatable};
 
 /// Bytes of a URL's query string: longer ones are not safe on the way through other servers either.
@@ -157,7 +157,6 @@ impl Call<'_> {
         if known.signs_in(&self.asked) {
             authenticated = Ok(Principal::Anonymous);
         }
-        let request = self.key.as_ref().map(|_| self.asked.fingerprint());
         let ready = match app.documents.ready(&known, std::mem::take(&mut self.asked)) {
             Ok(ready) => ready,
             Err(reasons) => return self.refused(reasons),
@@ -169,14 +168,15 @@ impl Call<'_> {
             Ok(principal) => principal,
             Err(error) => return self.failed(&error),
         };
-        let repeatable = match (&self.key, request, &principal) {
-            (Some(key), Some(request), Principal::Known(actor)) if ready.guarded.is_mutation => {
+        let repeatable = match (&self.key, &principal) {
+            (Some(key), Principal::Known(actor)) if ready.guarded.is_mutation => {
                 if !ready.is_one_field() {
                     let message =
                         "a request with an Idempotency-Key asks for one mutation: send each in a request of its own";
                     return refuse(StatusCode::BAD_REQUEST, message).told(about, media_type);
                 }
-                actor.global_id().map(|caller| Arc::new(Repeatable::new(caller, key, &request)))
+                let request = fingerprint(&ready).await;
+                actor.global_id().map(|caller| Arc::new(app.identity.repeatable(caller, key, &request)))
             }
             _ => None,
         };

@@ -1,8 +1,9 @@
 //! Requests that a client may send again under a key of its own: what was asked for is done once, and answered as it was.
 //!
 //! The key is taken in the transaction that makes the change, so they are kept together or not at all, and two requests at
-//! once wait for each other. The answer may hold a secret that is told once; it is encrypted by the client's key, which is
-//! kept nowhere.
+//! once wait for each other. The answer may hold a secret that is told once: it is encrypted under the server key and the
+//! client's, of which the one is in no database and the other is kept nowhere. Of what was asked for, secrets apart, there is
+//! a digest under the server key.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::server_key::{Purpose, ServerKey};
 use super::{Caller, Error, Failure, Identity, Result};
 use crate::store::{Scope, StatementCount, Transaction, idempotency};
 
@@ -27,6 +29,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(25);
 pub struct Repeatable {
     caller: String,
     key_hash: [u8; 32],
+    /// The server key that the rest is derived under.
+    key_id: String,
     request_hash: [u8; 32],
     answer_key: Zeroizing<[u8; 32]>,
     claim: OnceLock<Uuid>,
@@ -44,16 +48,14 @@ pub enum Before {
 }
 
 impl Repeatable {
-    /// `caller` is a global id, `key` the client's own, `request` everything that says what is asked for.
-    pub fn new(caller: String, key: &str, request: &[u8]) -> Self {
-        let hash = |purpose: &str, content: &[u8]| {
-            let parts = [purpose.as_bytes(), caller.as_bytes(), content];
-            parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part).chain_update([0])).finalize().into()
-        };
+    fn new(server_key: &ServerKey, caller: String, key: &str, request: &[u8]) -> Self {
+        let key_hash = name_of(&caller, key);
+        let derive = |purpose, content| server_key.derive(purpose, &[caller.as_bytes(), key.as_bytes(), content]);
         Self {
-            key_hash: hash("idempotency key", key.as_bytes()),
-            request_hash: hash("idempotent request", request),
-            answer_key: Zeroizing::new(hash("idempotent answer", key.as_bytes())),
+            key_hash,
+            key_id: server_key.id().to_owned(),
+            request_hash: derive(Purpose::Requests, request),
+            answer_key: Zeroizing::new(derive(Purpose::Answers, b"")),
             claim: OnceLock::new(),
             was_done: AtomicBool::new(false),
             caller,
@@ -71,7 +73,8 @@ impl Repeatable {
 
     async fn claim(&self, transaction: &mut Transaction, fresh: Uuid, now: DateTime<Utc>) -> Result<()> {
         let claim = *self.claim.get_or_init(|| fresh);
-        if idempotency::claim(transaction, self.name(), &self.request_hash, claim, now).await? {
+        let request = (self.key_id.as_str(), &self.request_hash[..]);
+        if idempotency::claim(transaction, self.name(), request, claim, now).await? {
             return Ok(());
         }
         self.was_done.store(true, Ordering::Release);
@@ -97,7 +100,19 @@ impl Repeatable {
     }
 }
 
+/// What a client's key is found by, whichever server key there is: a request that was sent before is never done again. No
+/// secret, nor made of one: with the client's key alone nobody reads an answer.
+fn name_of(caller: &str, key: &str) -> [u8; 32] {
+    let parts = ["idempotency key", caller, key];
+    parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part).chain_update([0])).finalize().into()
+}
+
 impl Identity {
+    /// `caller` is a global id, `key` the client's own, `request` everything that says what is asked for, but for secrets.
+    pub fn repeatable(&self, caller: String, key: &str, request: &[u8]) -> Repeatable {
+        Repeatable::new(&self.server_key, caller, key, request)
+    }
+
     /// Takes the caller's key, where the request came with one, for what this transaction does.
     pub(super) async fn claim_key(&self, transaction: &mut Transaction, caller: &Caller) -> Result<(), Failure> {
         if let Some(repeatable) = &caller.repeatable {
@@ -113,6 +128,10 @@ impl Identity {
             let mut transaction = self.database.read(&Scope::system(), &StatementCount::default()).await?;
             let Some(done) = idempotency::find(&mut transaction, repeatable.name()).await? else { return Ok(None) };
             drop(transaction);
+            if done.key_id.as_ref() != Some(&repeatable.key_id) {
+                // Under another server key: what was asked for then cannot be told from what is asked for now.
+                return Ok(Some(Before::Unanswered));
+            }
             if done.request_hash != repeatable.request_hash {
                 return Ok(Some(Before::OtherRequest));
             }
@@ -141,18 +160,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_read_by_the_same_caller_with_the_same_key_and_request_alone() {
-        let kept = Repeatable::new("user:1".to_owned(), "key", b"request");
+    fn an_answer_is_read_by_the_same_caller_with_the_same_keys_and_request_alone() {
+        let kept = Repeatable::new(&ServerKey::for_tests(1), "user:1".to_owned(), "key", b"request");
         let encrypted = kept.encrypted(b"secret").expect("encrypted");
         assert!(!encrypted.windows(6).any(|window| window == b"secret"));
         let table = [
-            ("user:1", "key", "request", true),
-            ("user:2", "key", "request", false),
-            ("user:1", "other", "request", false),
-            ("user:1", "key", "other", false),
+            (1, "user:1", "key", "request", true),
+            (2, "user:1", "key", "request", false),
+            (1, "user:2", "key", "request", false),
+            (1, "user:1", "other", "request", false),
+            (1, "user:1", "key", "other", false),
         ];
-        for (caller, key, request, reads) in table {
-            let other = Repeatable::new(caller.to_owned(), key, request.as_bytes());
+        for (server_key, caller, key, request, reads) in table {
+            let server_key = ServerKey::for_tests(server_key);
+            let other = Repeatable::new(&server_key, caller.to_owned(), key, request.as_bytes());
             let read = other.decrypted(&encrypted);
             assert_eq!(read.as_deref(), reads.then_some(&b"secret"[..]), "{caller} {key} {request}");
         }

@@ -13,6 +13,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed2551
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 /// How tokens are signed (RFC 7518, RFC 8037).
@@ -58,8 +59,8 @@ pub enum KeyError {
     StillTrusted,
     #[error(transparent)]
     Store(#[from] crate::store::Error),
-    #[error("{0} holds no key of the audit trail: 64 hexadecimal digits")]
-    UnreadableAudit(PathBuf),
+    #[error("{path} holds no key of {whose}: 64 hexadecimal digits")]
+    UnreadableSecret { path: PathBuf, whose: &'static str },
     #[error("auth.common_passwords_file: {path} cannot be used: {problem}")]
     CommonPasswords { path: PathBuf, problem: std::io::Error },
     #[error("password hashing cannot start: {0}")]
@@ -165,6 +166,44 @@ fn id_of(public: &Jwk) -> Result<String, KeyError> {
 pub(super) fn make(algorithm: Algorithm) -> Result<Zeroizing<String>, KeyError> {
     let der = Zeroizing::new(new_key(algorithm).map_err(|_| KeyError::Making)?);
     Ok(Zeroizing::new(pem::encode(&pem::Pem::new("PRIVATE KEY", der.as_slice()))))
+}
+
+/// The 32 random bytes in a file of 64 hexadecimal digits, made now if the file is not there. `whose` names them in errors.
+pub(super) fn read_or_make_secret(path: &Path, whose: &'static str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    if !path.exists() {
+        let mut key = Zeroizing::new([0_u8; 32]);
+        getrandom::fill(key.as_mut_slice()).map_err(|_| KeyError::Making)?;
+        let text = Zeroizing::new(hex(key.as_slice()) + "\n");
+        write_once(path, text.as_bytes())?;
+    }
+    read_secret(path, whose)
+}
+
+/// The same of a file that must be there.
+pub(super) fn read_secret(path: &Path, whose: &'static str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let text =
+        fs::read_to_string(path).map_err(|problem| KeyError::File { path: path.to_owned(), done: "read", problem })?;
+    let text = Zeroizing::new(text);
+    let digits: Option<Vec<u8>> = text
+        .trim()
+        .bytes()
+        .map(|digit| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect();
+    let digits = Zeroizing::new(digits.unwrap_or_default());
+    if digits.len() != 64 {
+        return Err(KeyError::UnreadableSecret { path: path.to_owned(), whose });
+    }
+    let pair = |pair: &[u8]| pair.iter().fold(0, |byte, digit| byte * 16 + digit);
+    Ok(Zeroizing::new(digits.chunks_exact(2).map(pair).collect()))
+}
+
+/// What a secret key is named by where it was used, which tells nothing of it.
+pub(super) fn key_id(purpose: &str, key: &[u8]) -> String {
+    hex(&Sha256::digest([purpose.as_bytes(), key].concat())).chars().take(16).collect()
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Writes a secret's file, unless it is there.

@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sha2::{Digest, Sha256};
 
 use super::Client;
+use super::server_key::{Purpose, ServerKey};
 use crate::store::sign_in_failures::{Count, CountedFor, Counter, Threshold};
 
 /// After how many failures, and for how long.
@@ -40,26 +40,21 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub fn of(email: &str, client: &Client) -> Self {
+    /// Under the server key: people type passwords where an email address is asked for, and what is counted is also of
+    /// addresses that have no account.
+    pub fn of(key: &ServerKey, email: &str, client: &Client) -> Self {
         let address = client.ip_address.as_deref().unwrap_or_default();
         let device = client.device_fingerprint.as_deref().unwrap_or_default();
-        let counter = |counted_for, parts: &[&str]| Counter { counted_for, subject: digest(parts) };
+        let counter = |counted_for: CountedFor, parts: &[&str]| {
+            let parts: Vec<_> = parts.iter().map(|part| part.as_bytes()).collect();
+            Counter { counted_for, subject: key.derive(Purpose::Failures, &parts) }
+        };
         Self {
             email: counter(CountedFor::Email, &[email]),
             device: counter(CountedFor::Device, &[email, device, address]),
             address: counter(CountedFor::Address, &[address]),
         }
     }
-}
-
-/// A digest in which ("ab", "c") and ("a", "bc") differ.
-fn digest(parts: &[&str]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        hash.update(part);
-    }
-    hash.finalize().into()
 }
 
 /// An account's `locked_until`.
@@ -153,11 +148,15 @@ mod tests {
             user_agent: None,
             device_fingerprint: Some(device.to_owned()),
         };
-        let one = Counters::of("a@b.c", &client("10.0.0.1", "d"));
-        let elsewhere = Counters::of("a@b.c", &client("10.0.0.2", "d"));
+        let key = ServerKey::for_tests(1);
+        let one = Counters::of(&key, "a@b.c", &client("10.0.0.1", "d"));
+        let elsewhere = Counters::of(&key, "a@b.c", &client("10.0.0.2", "d"));
         assert_eq!(one.email.subject, elsewhere.email.subject);
         assert_ne!(one.device.subject, elsewhere.device.subject);
         assert_ne!(one.address.subject, elsewhere.address.subject);
-        assert_ne!(digest(&["ab", "c"]), digest(&["a", "bc"]));
+        assert_ne!(
+            one.email.subject,
+            Counters::of(&ServerKey::for_tests(2), "a@b.c", &client("10.0.0.1", "d")).email.subject
+        );
     }
 }

@@ -29,6 +29,7 @@ mod principals;
 mod refresh;
 pub mod roles;
 mod rules;
+mod server_key;
 pub mod sessions;
 mod sign_in;
 mod sign_out;
@@ -95,6 +96,8 @@ pub struct Settings {
     pub audit_key_file: PathBuf,
     /// Keys whose seals are still verified.
     pub previous_audit_key_files: Vec<PathBuf>,
+    /// What is kept of secrets is derived under it; made when it is not there.
+    pub server_key_file: PathBuf,
 }
 
 /// The system: everything a floor above can ask for. Made once, shared by all requests.
@@ -108,6 +111,7 @@ pub struct Identity {
     used_sessions: last_uses::LastUses,
     used_api_keys: last_uses::LastUses,
     chain_keys: audit::chain::ChainKeys,
+    server_key: server_key::ServerKey,
     last_look: signing_keys::LastLook,
     throttle: throttle::Throttle,
     password_rules: password_rules::PasswordRules,
@@ -119,6 +123,7 @@ impl Identity {
         let keys = signing_keys::from_files(&settings)?;
         let tokens = tokens::Tokens::new(keys, settings.issuer.clone(), settings.audience.clone());
         let chain_keys = audit::chain::ChainKeys::load(&settings.audit_key_file, &settings.previous_audit_key_files)?;
+        let server_key = server_key::ServerKey::load(&settings.server_key_file)?;
         let hasher = passwords::Hasher::start(settings.hashing)?;
         let last_look = signing_keys::LastLook::default();
         let throttle = throttle::Throttle::new(settings.throttle);
@@ -137,6 +142,7 @@ impl Identity {
             used_sessions: last_uses::LastUses::default(),
             used_api_keys: last_uses::LastUses::default(),
             chain_keys,
+            server_key,
             last_look,
             throttle,
             password_rules,

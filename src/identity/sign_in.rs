@@ -57,7 +57,7 @@ impl Identity {
             return Err(Refusal::invalid_credentials().into());
         }
         let now = self.clock.now();
-        let counters = Counters::of(&email, &caller.client);
+        let counters = Counters::of(&self.server_key, &email, &caller.client);
         let (account, standing) = self.look(caller, &email, &counters, now).await?;
 
         match gate(&standing, now) {

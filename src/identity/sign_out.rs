@@ -73,7 +73,7 @@ impl Identity {
             return Err(wrong());
         }
         let now = self.clock.now();
-        let counters = Counters::of(&access.email, &caller.client);
+        let counters = Counters::of(&self.server_key, &access.email, &caller.client);
         let (account, lock) = {
             let mut transaction = self.database.read(&Scope::system(), &caller.statements).await?;
             let account = accounts::credentials_by_id(&mut transaction, id).await?.ok_or_else(wrong)?;

@@ -7,6 +7,8 @@ use super::{Result, Transaction};
 
 /// What is known of a key.
 pub struct Done {
+    /// Of the server key that the rest is derived under; None of what a release without one kept.
+    pub key_id: Option<String>,
     /// Of the request that it came with.
     pub request_hash: Vec<u8>,
     /// Encrypted. None: not kept yet, or lost with the server that was to keep it.
@@ -18,18 +20,20 @@ pub struct Done {
 pub async fn claim(
     transaction: &mut Transaction,
     (caller, key_hash): (&str, &[u8]),
-    request_hash: &[u8],
+    (key_id, request_hash): (&str, &[u8]),
     claim: Uuid,
     now: DateTime<Utc>,
 ) -> Result<bool> {
     let done = sqlx::query!(
-        "INSERT INTO idempotency_keys (caller, key_hash, request_hash, claim, created_at) VALUES ($1, $2, $3, $4, $5)
+        "INSERT INTO idempotency_keys (caller, key_hash, request_hash, claim, created_at, key_id)
+             VALUES ($1, $2, $3, $4, $5, $6)
              ON CONFLICT (caller, key_hash) DO NOTHING",
         caller,
         key_hash,
         request_hash,
         claim,
-        now
+        now,
+        key_id
     )
     .execute(transaction.statement())
     .await?;
@@ -40,7 +44,7 @@ pub async fn claim(
 pub async fn find(transaction: &mut Transaction, (caller, key_hash): (&str, &[u8])) -> Result<Option<Done>> {
     Ok(sqlx::query_as!(
         Done,
-        "SELECT request_hash, answer FROM idempotency_keys WHERE caller = $1 AND key_hash = $2",
+        "SELECT key_id, request_hash, answer FROM idempotency_keys WHERE caller = $1 AND key_hash = $2",
         caller,
         key_hash
     )

@@ -29,6 +29,32 @@ async fn documents_can_be_asked_for_by_their_hash() {
     assert_eq!(admin.post("/graphql", by_hash("abc")).await.code(), "BAD_USER_INPUT");
 }
 
+/// Whoever knows all of a sign-in but the password might try hashes until the server knows one.
+#[tokio::test]
+async fn no_hash_tells_what_was_written_into_a_mutation() {
+    let app = TestApp::start().await;
+    app.user("özlem@h.test").create().await;
+    let stranger = app.anonymous();
+    let document = |password: &str| {
+        format!(
+            "mutation {{ login(input: {{ email: \"özlem@h.test\", password: \"{password}\" }}) {{ user {{ id }} errors {{ code }} }} }}"
+        )
+    };
+    let right = document(super::support::PASSWORD);
+    assert!(stranger.query(&right).await.data("/login/user/id").is_string());
+    for document in [right, document("wrong")] {
+        let by_hash = json!({ "extensions": { "persistedQuery": { "version": 1, "sha256Hash": sha256(&document) } } });
+        assert_eq!(stranger.post("/graphql", by_hash).await.code(), "PERSISTED_QUERY_NOT_FOUND", "{document}");
+    }
+    // What has its text in variables is found.
+    let document = "mutation($input: LoginInput!) { login(input: $input) { user { id } errors { code } } }";
+    let input = json!({ "input": { "email": "özlem@h.test", "password": super::support::PASSWORD } });
+    stranger.graphql(document, input.clone()).await;
+    let hash = json!({ "persistedQuery": { "version": 1, "sha256Hash": sha256(document) } });
+    let by_hash = stranger.post("/graphql", json!({ "extensions": hash, "variables": input })).await;
+    assert!(by_hash.data("/login/user/id").is_string());
+}
+
 #[tokio::test]
 async fn where_only_trusted_documents_are_run_nothing_else_is() {
     let (trusted, other) = ("query Me { me { email } }", "{ me { id } }");

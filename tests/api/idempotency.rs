@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::support::{Answer, Client, Setup, TestApp, eventually};
+use super::support::{Answer, Client, PASSWORD, Setup, TestApp, cluster_folder, eventually};
 
 const KEY: &str = "8e03978e-40d5-43e8-bc93-6894a57f9324";
 
@@ -134,13 +134,118 @@ async fn a_changed_password_is_changed_once() {
     app.user("anna@example.org").role("HOTEL_STAFF").everywhere().create().await;
     let anna = under(&app.signed_in("anna@example.org").await, KEY);
     let change = async || {
-        let input = json!({ "currentPassword": super::support::PASSWORD, "newPassword": "Another-Long-Phrase-7" });
+        let input = json!({ "currentPassword": PASSWORD, "newPassword": "Another-Long-Phrase-7" });
         anna.mutate("changePassword", input, "user { id }").await
     };
     let first = change().await;
     Client::done(&first, "changePassword");
     let again = change().await;
     assert_eq!((&again.body, was_replayed(&again)), (&first.body, true));
+}
+
+/// A server on this database whose server key is another one.
+async fn with_another_server_key(app: &TestApp) -> TestApp {
+    let mut setup = Setup::usual();
+    setup.settings.server_key_file = cluster_folder().join("keys").join("other-server.key");
+    TestApp::start_on(app.database.clone(), setup).await
+}
+
+/// What a guess would be held against is made under a key that is not in the database, and a password is no part of it.
+#[tokio::test]
+async fn no_digest_of_a_request_tells_of_a_password() {
+    let app = TestApp::start().await;
+    let other = with_another_server_key(&app).await;
+    let admin = app.admin().await;
+    let elsewhere = Client { address: other.address, ..admin.clone() };
+    let add = async |client: &Client, key: &str, password: &str| {
+        let input = json!({ "email": "μαρία@h.test", "firstName": "ΜΑΡΊΑ", "password": password });
+        under(client, key).mutate("createUser", input, "user { id }").await
+    };
+    let digest = async || {
+        let found = app.text("SELECT encode(request_hash, 'hex') FROM idempotency_keys").await;
+        app.sql("DELETE FROM users WHERE email = 'μαρία@h.test'; DELETE FROM idempotency_keys").await;
+        found.expect("a request")
+    };
+    Client::done(&add(&admin, KEY, "harbour lamp nine").await, "createUser");
+    // The password is left out: another one makes it no other request.
+    let again = add(&admin, KEY, "harbour lamp ten").await;
+    assert!(was_replayed(&again), "{}", again.body);
+    let first = digest().await;
+    Client::done(&add(&admin, KEY, "harbour lamp ten").await, "createUser");
+    assert_eq!(digest().await, first);
+    // Of the same request, and everything that is in the database, another server key makes another digest.
+    Client::done(&add(&elsewhere, KEY, "harbour lamp nine").await, "createUser");
+    assert_ne!(digest().await, first);
+    Client::done(&add(&admin, &"b".repeat(36), "harbour lamp nine").await, "createUser");
+    assert_ne!(digest().await, first, "two keys are not seen to stand for the same request");
+}
+
+#[tokio::test]
+async fn who_has_the_database_and_the_clients_key_reads_no_answer() {
+    use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+    use sha2::{Digest, Sha256};
+
+    let app = TestApp::start().await;
+    let admin = under(&app.admin().await, KEY);
+    let made = make_key(&admin, "Calls").await;
+    assert!(made.data("/createApiKey/secret").is_string());
+    let row: (String, Vec<u8>, Vec<u8>, Vec<u8>) =
+        sqlx::query_as("SELECT caller, key_hash, request_hash, answer FROM idempotency_keys")
+            .fetch_one(&app.database.superuser)
+            .await
+            .expect("a row");
+    let (caller, key_hash, request_hash, answer) = row;
+    let of = |purpose: &str| -> [u8; 32] {
+        Sha256::digest([purpose, "\0", &caller, "\0", KEY, "\0"].concat().as_bytes()).into()
+    };
+    assert_eq!(of("idempotency key").as_slice(), key_hash, "a name, which opens nothing");
+    for guess in [of("idempotent answer"), of("idempotency key"), Sha256::digest(KEY).into()] {
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &guess).expect("a key");
+        let (nonce, text) = answer.split_at(12);
+        let nonce = Nonce::try_assume_unique_for_key(nonce).expect("a nonce");
+        assert!(key.open_in_place(nonce, Aad::from(&request_hash), &mut text.to_vec()).is_err());
+    }
+}
+
+/// Servers that should share their key and do not, a key that was replaced, and what the release before has kept.
+#[tokio::test]
+async fn under_another_server_key_it_is_not_done_again() {
+    let app = TestApp::start().await;
+    let other = with_another_server_key(&app).await;
+    let admin = under(&app.admin().await, KEY);
+    let elsewhere = Client { address: other.address, ..admin.clone() };
+    Client::done(&make_role(&admin, "NIGHT_DESK").await, "createRole");
+    let lost =
+        |answer: &Answer| (answer.status.as_u16(), answer.code().to_owned()) == (409, "BAD_USER_INPUT".to_owned());
+    let again = make_role(&elsewhere, "NIGHT_DESK").await;
+    assert!(lost(&again), "{}", again.body);
+    app.sql("UPDATE idempotency_keys SET key_id = NULL").await;
+    let again = make_role(&admin, "NIGHT_DESK").await;
+    assert!(lost(&again), "{}", again.body);
+    assert_eq!(app.count("SELECT count(*) FROM roles WHERE name = 'NIGHT_DESK'").await, 1);
+}
+
+#[tokio::test]
+async fn fragments_and_variables_are_part_of_a_request_in_any_run() {
+    let one = TestApp::start().await;
+    let two = TestApp::start_on(one.database.clone(), Setup::usual()).await;
+    let admin = under(&one.admin().await, KEY);
+    let make = async |client: &Client, name: &str, selection: &str| {
+        let document = format!(
+            "mutation($name: String!) {{ createRole(input: {{ name: $name, displayName: \"Desk\", permissions: [] }}) {{
+                 role {{ ...A ...B ...C }} errors {{ code }} }} }}
+             fragment A on Role {{ id }} fragment B on Role {{ name }} fragment C on Role {{ {selection} }}"
+        );
+        client.graphql(&document, json!({ "name": name })).await
+    };
+    let first = make(&admin, "NIGHT_DESK", "displayName").await;
+    assert!(first.data("/createRole/role/id").is_string());
+    for client in [&admin, &Client { address: two.address, ..admin.clone() }] {
+        assert!(was_replayed(&make(client, "NIGHT_DESK", "displayName").await));
+        for other in [make(client, "DAY_DESK", "displayName").await, make(client, "NIGHT_DESK", "active").await] {
+            assert_eq!(other.status.as_u16(), 422, "{}", other.body);
+        }
+    }
 }
 
 #[tokio::test]

@@ -50,6 +50,30 @@ async fn five_failures_lock_known_and_unknown_accounts_alike() {
     assert_eq!(shown.data("/user"), &json!({ "locked": false, "lockedUntil": Value::Null, "failedLoginAttempts": 0 }));
 }
 
+/// People type passwords where an email address is asked for: nobody who reads the database can try what it was.
+#[tokio::test]
+async fn what_was_typed_cannot_be_told_from_what_is_counted() {
+    let app = TestApp::start().await;
+    let typed = "correct.horse@battery.test";
+    let count = async |app: &TestApp| {
+        outcome(&app.anonymous(), typed, "wrong").await;
+        let subjects: Vec<Vec<u8>> = sqlx::query_scalar("DELETE FROM sign_in_failures RETURNING subject")
+            .fetch_all(&app.database.superuser)
+            .await
+            .expect("counters");
+        subjects
+    };
+    let counted = count(&app).await;
+    assert!(counted.len() > 1, "the email address and the client's");
+    assert_eq!(count(&app).await.iter().filter(|subject| counted.contains(subject)).count(), counted.len());
+    let mut setup = Setup::usual();
+    setup.settings.server_key_file = super::support::cluster_folder().join("keys").join("other-server.key");
+    let other = TestApp::start_on(app.database.clone(), setup).await;
+    for subject in count(&other).await {
+        assert!(!counted.contains(&subject), "made of what was typed alone");
+    }
+}
+
 #[tokio::test]
 async fn failures_are_forgotten_after_a_success_and_after_a_while() {
     let app = TestApp::start().await;

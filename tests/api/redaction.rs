@@ -174,6 +174,8 @@ async fn no_secret_of_a_whole_run_is_in_its_logs() {
     }
     let audit_key = super::support::cluster_folder().join("keys/audit.key");
     run.secret(read_to_string(audit_key).expect("the trail's key").trim());
+    let server_key = super::support::cluster_folder().join("keys/server.key");
+    run.secret(read_to_string(server_key).expect("the server's key").trim());
 
     let id = serving.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().expect("sent").success());

@@ -56,6 +56,7 @@ fn every_key_has_a_variable() {
         ("VOICEHIVE_AUTH__HASHING__PARALLELISM", "4", "parallelism: 4"),
         ("VOICEHIVE_AUTH__HASHING__WORKERS", "6", "workers: Some(6)"),
         ("VOICEHIVE_AUTH__HASHING__QUEUE_TIMEOUT", "7", "queue_timeout: 7s"),
+        ("VOICEHIVE_AUTH__SERVER_KEY_FILE", "s.key", r#"server_key_file: Some("s.key")"#),
         ("VOICEHIVE_AUTH__COMMON_PASSWORDS_FILE", "p.txt", r#"common_passwords_file: Some("p.txt")"#),
         ("VOICEHIVE_AUTH__ENFORCE_PASSWORD_CHANGE", "false", "enforce_password_change: Some(false)"),
         ("VOICEHIVE_AUTH__SESSION_RETENTION", "1d", "session_retention: 86400s"),

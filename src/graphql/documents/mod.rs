@@ -6,6 +6,7 @@
 
 mod absent;
 mod introspection;
+mod literal;
 mod plain;
 mod values;
 
@@ -23,7 +24,7 @@ use async_graphql::{Pos, Variables};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::graphql::errors::{MAX_ERRORS, code};
@@ -46,6 +47,8 @@ pub struct Known {
     /// Of a document without variables and with one operation, which is as it is however often it is asked for.
     guarded: Option<Guarded>,
     is_plain: bool,
+    /// Its hash alone is enough to ask for it.
+    is_found_by_hash: bool,
     bytes: u64,
 }
 
@@ -159,10 +162,9 @@ impl Trusted {
 }
 
 impl Asked {
-    /// Everything that says what is asked for, as bytes that are the same for the same request.
-    pub fn fingerprint(&self) -> Vec<u8> {
-        let hash = self.query.as_deref().map(hash_of).or_else(|| self.hash.as_deref().and_then(read_hash));
-        json!([hash, self.operation_name, self.variables]).to_string().into_bytes()
+    /// The hash that stands for the document.
+    fn hash(&self) -> Option<Hash> {
+        self.query.as_deref().map(hash_of).or_else(|| self.hash.as_deref().and_then(read_hash))
     }
 }
 
@@ -183,11 +185,10 @@ impl Documents {
 
     /// What was asked for, if it has been looked at before.
     pub fn known(&self, asked: &Asked) -> Option<Arc<Known>> {
-        let hash = match &asked.query {
-            Some(query) => Some(hash_of(query)),
-            None => asked.hash.as_deref().and_then(read_hash),
-        };
-        hash.and_then(|hash| self.known.peek(&hash))
+        asked
+            .hash()
+            .and_then(|hash| self.known.peek(&hash))
+            .filter(|known| asked.query.is_some() || known.is_found_by_hash)
     }
 
     /// The operation that was asked for, ready to be run; or every reason why it is not.
@@ -225,7 +226,7 @@ impl Documents {
                 (hash, Some(query))
             }
         };
-        if let Some(known) = self.known.get(&hash) {
+        if let Some(known) = self.known.get(&hash).filter(|known| query.is_some() || known.is_found_by_hash) {
             return Ok(known);
         }
         // In the words that clients look for before they send the document itself.
@@ -259,7 +260,15 @@ impl Documents {
         let has_no_variables = valid.operations.iter().all(|operation| operation.variables.is_empty());
         let guarded = guard::guard(&document, &Variables::default(), self.limits).ok().filter(|_| has_no_variables);
         let is_plain = plain::is_plain(&self.schema, &valid);
-        Ok(Known { document, valid, guarded, is_plain, bytes: ENTRY_BYTES + query.len() as u64 * BYTES_EACH })
+        let is_found_by_hash = !literal::mutates_by_text_of_its_own(&document);
+        Ok(Known {
+            document,
+            valid,
+            guarded,
+            is_plain,
+            is_found_by_hash,
+            bytes: ENTRY_BYTES + query.len() as u64 * BYTES_EACH,
+        })
     }
 
     /// The variables as the operation takes them: with their defaults, and without those that it does not have.

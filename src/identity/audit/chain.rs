@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::Happening;
-use crate::identity::keys::write_once;
+use crate::identity::keys::{hex, key_id, read_or_make_secret, read_secret};
 use crate::identity::{Identity, KeyError};
 use crate::store::audit::chain::{self, Part, Seal, StoredEvent};
 use crate::store::audit::partitions;
@@ -29,20 +29,19 @@ const MONTHS_AHEAD: i32 = 3;
 /// The most findings that a verification tells.
 const MAX_FINDINGS: usize = 100;
 
+const WHOSE: &str = "the audit trail";
+
 /// The keys of the chain: the first one seals, all of them verify.
 pub(in crate::identity) struct ChainKeys(Vec<(String, hmac::Key)>);
 
 impl ChainKeys {
     /// Reads the keys; the first is made if its file is not there.
     pub fn load(file: &Path, previous: &[PathBuf]) -> Result<Self, KeyError> {
-        if !file.exists() {
-            let mut key = zeroize::Zeroizing::new([0_u8; 32]);
-            getrandom::fill(key.as_mut_slice()).map_err(|_| KeyError::Making)?;
-            let text = zeroize::Zeroizing::new(key.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n");
-            write_once(file, text.as_bytes())?;
+        let mut keys = vec![named(&read_or_make_secret(file, WHOSE)?)];
+        for file in previous {
+            keys.push(named(&read_secret(file, WHOSE)?));
         }
-        let files = std::iter::once(file).chain(previous.iter().map(PathBuf::as_path));
-        Ok(Self(files.map(read).collect::<Result<_, _>>()?))
+        Ok(Self(keys))
     }
 
     fn signing(&self) -> Option<&(String, hmac::Key)> {
@@ -54,32 +53,9 @@ impl ChainKeys {
     }
 }
 
-/// A key and the id that seals name it by, which tells nothing of it.
-fn read(path: &Path) -> Result<(String, hmac::Key), KeyError> {
-    let text = std::fs::read_to_string(path).map_err(|problem| KeyError::File {
-        path: path.to_owned(),
-        done: "read",
-        problem,
-    })?;
-    let text = zeroize::Zeroizing::new(text);
-    let digits: Option<Vec<u8>> = text
-        .trim()
-        .bytes()
-        .map(|digit| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-        .collect();
-    let digits = zeroize::Zeroizing::new(digits.unwrap_or_default());
-    let bytes: Vec<u8> =
-        digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + digit)).collect();
-    let bytes = zeroize::Zeroizing::new(bytes);
-    if digits.len() != 64 {
-        return Err(KeyError::UnreadableAudit(path.to_owned()));
-    }
-    let id = hex(&Sha256::digest([b"voicehive audit key ".as_slice(), bytes.as_slice()].concat()));
-    Ok((id.chars().take(16).collect(), hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// A key and the id that seals name it by.
+fn named(key: &[u8]) -> (String, hmac::Key) {
+    (key_id("voicehive audit key ", key), hmac::Key::new(hmac::HMAC_SHA256, key))
 }
 
 /// What a seal's hash is made of, but for the key.

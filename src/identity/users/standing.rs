@@ -145,10 +145,10 @@ impl Identity {
         let user = changes::states(transaction, &[id]).await?.into_iter().next();
         let user = user.ok_or_else(|| rules::no_such("user", "id"))?;
         rules::on_user(rules::ready(&caller.principal)?, action, &user, "id")?;
-        let mut counters = vec![Counters::of(&user.email, &Client::default()).email];
+        let mut counters = vec![Counters::of(&self.server_key, &user.email, &Client::default()).email];
         for (device_fingerprint, ip_address) in sessions::devices(transaction, id).await? {
             let client = Client { ip_address, device_fingerprint, user_agent: None };
-            counters.push(Counters::of(&user.email, &client).device);
+            counters.push(Counters::of(&self.server_key, &user.email, &client).device);
         }
         Ok(sign_in_failures::clear(transaction, &counters).await?)
     }

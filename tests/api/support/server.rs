@@ -82,6 +82,7 @@ pub fn identity_settings(folder: &Path) -> Settings {
         audit_retention: None,
         audit_key_file: folder.join("keys").join("audit.key"),
         previous_audit_key_files: Vec::new(),
+        server_key_file: folder.join("keys").join("server.key"),
     }
 }
 
