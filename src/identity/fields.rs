@@ -7,8 +7,10 @@ use chrono::{DateTime, Utc};
 use email_address::{EmailAddress, Options};
 use serde_json::Value;
 
+use super::lookalikes::{odd_in_email, odd_in_text};
 use super::permissions::PERMISSIONS;
 use super::{Failure, Refusal, RefusalCode};
+use crate::text::{nfc, with_ascii_spaces};
 
 /// The longest lists that one call takes.
 pub(super) const MAX_USERS: usize = 1000;
@@ -63,7 +65,7 @@ fn invalid<T>(field: &'static str, message: impl Into<String>) -> Result<T, Refu
     Err(Refusal::new(RefusalCode::InvalidValue, field, message))
 }
 
-/// An email address as it is stored: trimmed, in lower case, its domain in Unicode; None where it can be nobody's.
+/// An email address as it is stored: trimmed, in lower case, in NFC, its domain in Unicode; None where it can be nobody's.
 /// Lengths and grammar are those of RFC 5321 and RFC 6531, without display names, quotes and address literals.
 pub(super) fn stored_email(text: &str) -> Option<String> {
     // Looked at as it was given: the domain's rules would drop some of these without a word.
@@ -72,16 +74,19 @@ pub(super) fn stored_email(text: &str) -> Option<String> {
     let (domain, valid) = idna::domain_to_unicode(domain);
     valid.ok()?;
     let ascii = idna::domain_to_ascii_strict(&domain).ok()?;
-    let email = format!("{}@{domain}", local.to_lowercase());
+    let email = format!("{}@{domain}", nfc(&local.to_lowercase()));
     let fits = local.len() <= 64 && ascii.len() <= 253 && email.len() <= 254;
     let options = Options::default().without_display_text().without_domain_literal().with_required_tld();
     // Quoted local parts are allowed by the standards, and by nobody's mail server.
     (fits && !local.contains(['"', '\\']) && EmailAddress::parse_with_options(&email, options).is_ok()).then_some(email)
 }
 
-/// The address that a user is to have.
+/// The address that a user is to have: none that can be taken for another one.
 pub(super) fn email(field: &'static str, text: &str) -> Result<String, Refusal> {
-    stored_email(text).map_or_else(|| invalid(field, "This is no email address: it looks like name@example.com."), Ok)
+    let Some(email) = stored_email(text) else {
+        return invalid(field, "This is no email address: it looks like name@example.com.");
+    };
+    odd_in_email(&email).map_or(Ok(email), |odd| invalid(field, odd))
 }
 
 /// Characters that cannot be seen, and those that turn the direction of what follows.
@@ -91,14 +96,12 @@ fn is_unseen(character: char) -> bool {
 }
 
 fn text(field: &'static str, text: &str, max: usize) -> Result<String, Refusal> {
-    let trimmed = text.trim();
-    if trimmed.chars().count() > max {
+    let text = with_ascii_spaces(text);
+    let text = nfc(text.trim());
+    if text.chars().count() > max {
         return invalid(field, format!("This is too long: at most {max} characters."));
     }
-    if trimmed.contains(is_unseen) {
-        return invalid(field, "This holds characters that cannot be seen, such as line breaks: leave them out.");
-    }
-    Ok(trimmed.to_owned())
+    odd_in_text(&text).map_or_else(|| Ok(text.into_owned()), |odd| invalid(field, odd))
 }
 
 /// A value that can be left out, but not be null.
@@ -237,6 +240,8 @@ mod tests {
             ("anna@Bücher.example", "anna@bücher.example"),
             ("anna@xn--bcher-kva.example", "anna@bücher.example"),
             ("user@例え.jp", "user@例え.jp"),
+            ("Ku\u{308}che@hotel.example", "küche@hotel.example"),
+            ("KU\u{308}CHE@hotel.example", "küche@hotel.example"),
             (longest.as_str(), longest.as_str()),
         ];
         for (given, stored) in good {
@@ -282,6 +287,7 @@ mod tests {
         assert_eq!(optional("name", Some("  "), 5).unwrap(), None);
         assert_eq!(optional("name", None, 5).unwrap(), None);
         assert_eq!(optional("name", Some("ünïcö"), 5).unwrap().as_deref(), Some("ünïcö"));
+        assert_eq!(optional("name", Some("u\u{308}nï\u{a0}o\u{308}"), 5).unwrap().as_deref(), Some("ünï ö"));
         for bad in ["", " \t ", "abcdef", "a\nb", "a\u{0}b", "a\u{7f}", "a\u{202e}b", "a\u{200b}b", "a\u{2066}"] {
             let refusal = required("name", bad, 5).expect_err(bad);
             assert_eq!((refusal.code, refusal.field), (RefusalCode::InvalidValue, Some("name")), "{bad:?}");

@@ -20,6 +20,7 @@ mod introspection;
 mod keys;
 mod last_uses;
 mod lockout;
+mod lookalikes;
 mod masking;
 mod password_file;
 mod password_rules;

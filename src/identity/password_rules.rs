@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use passwords::analyzer::is_common_password;
 
 use super::password_file::PasswordFile;
-use super::passwords::MAX_BYTES;
+use super::passwords::{MAX_BYTES, prepared};
 use super::{Refusal, RefusalCode};
 
 const MIN_CHARACTERS: usize = 8;
@@ -37,6 +37,11 @@ impl PasswordRules {
     /// Refuses a password that this person must not choose; `field` is the input's.
     pub fn check(&self, password: &str, owner: Owner<'_>, field: &'static str) -> Result<(), Refusal> {
         let refuse = |problem: &str| Err(Refusal::new(RefusalCode::WeakPassword, field, problem));
+        if password.len() > MAX_BYTES {
+            return refuse("The password is too long: use at most 1,024 bytes.");
+        }
+        // What counts is what is hashed.
+        let password = &*prepared(password);
         if password.chars().count() < MIN_CHARACTERS {
             return refuse("The password is too short: use at least 8 characters.");
         }
@@ -112,6 +117,8 @@ mod tests {
         let weak = [
             "short77",
             "ÄÖÜäöüß",
+            "a\u{308}o\u{308}u\u{308}e\u{308}",
+            "password\u{a0}123",
             too_long.as_str(),
             "password",
             "PassWord",

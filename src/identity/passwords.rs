@@ -1,5 +1,5 @@
 //! Password hashes, made and checked on workers of their own, so that a rush of sign-ins keeps no read waiting and takes
-//! no more memory than the workers' blocks.
+//! no more memory than the workers' blocks. Every password passes here, and is hashed in the form that [`prepared`] gives it.
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::foreign_hashes::{Pbkdf2, is_affordable, without_scheme};
 use super::{Error, KeyError, Result};
 use crate::telemetry::metrics;
+use crate::text::{nfc, with_ascii_spaces};
 
 /// The longest password, in bytes: more would only make hashing a stranger's work of ours.
 pub const MAX_BYTES: usize = 1024;
@@ -53,6 +54,13 @@ pub fn temporary() -> Result<String> {
     let mut bytes = [0_u8; 20];
     getrandom::fill(&mut bytes).map_err(|error| Error::Internal(error.to_string()))?;
     Ok(bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte % 32))).collect())
+}
+
+/// A password in the one form in which it is hashed, however its letters and spaces were typed: RFC 8265, `OpaqueString`. NFC and
+/// not NFKC, which would let in other passwords than the one that was chosen (CVE-2026-19611).
+pub(super) fn prepared(password: &str) -> Zeroizing<String> {
+    let spaced = Zeroizing::new(with_ascii_spaces(password).into_owned());
+    Zeroizing::new(nfc(&spaced).into_owned())
 }
 
 enum Work {
@@ -185,15 +193,29 @@ impl Worker {
     }
 
     fn hash(&mut self, password: &str) -> Result<String, String> {
+        let password = prepared(password);
         let mut salt = [0; SALT_BYTES];
         getrandom::fill(&mut salt).map_err(|error| error.to_string())?;
         let mut hash = [0; HASH_BYTES];
         let params = self.params.clone();
-        self.argon2(Algorithm::Argon2id, Version::V0x13, &params, password, &salt, &mut hash)?;
+        self.argon2(Algorithm::Argon2id, Version::V0x13, &params, &password, &salt, &mut hash)?;
         phc(&params, &salt, &hash)
     }
 
-    fn verify(&mut self, password: &str, stored: &str) -> Result<Verdict, String> {
+    /// As it is hashed now, and as it was typed, where that is another: so were passwords hashed once, and elsewhere still.
+    /// How long this takes goes by the password, and not by whose it is.
+    fn verify(&mut self, typed: &str, stored: &str) -> Result<Verdict, String> {
+        let password = prepared(typed);
+        match self.compare(&password, stored)? {
+            Verdict::Wrong if *password != *typed => Ok(match self.compare(typed, stored)? {
+                Verdict::Right => Verdict::RightOutdated(self.hash(typed)?),
+                verdict => verdict,
+            }),
+            verdict => Ok(verdict),
+        }
+    }
+
+    fn compare(&mut self, password: &str, stored: &str) -> Result<Verdict, String> {
         let stored = without_scheme(stored);
         // The hash itself says which scheme it is of.
         if ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| stored.starts_with(prefix)) {
@@ -308,6 +330,41 @@ mod tests {
                 panic!("{hash} is outdated")
             };
             assert_eq!(hasher.verify("correct horse", Some(&renewed)).await.unwrap(), Verdict::Right);
+        }
+    }
+
+    #[test]
+    fn a_password_is_the_same_however_it_is_typed() {
+        let (_jobs, mut worker) = worker(HashingSettings { memory_kib: 8, iterations: 1, ..SETTINGS });
+        let ways = ["Cafe\u{301} am\u{a0}Markt", "Café am Markt", "Café\u{3000}am Markt"];
+        for stored in ways {
+            let hash = worker.hash(stored).unwrap();
+            for typed in ways {
+                assert_eq!(worker.verify(typed, &hash).unwrap(), Verdict::Right, "{typed:?}, made as {stored:?}");
+            }
+        }
+        let hash = worker.hash("Café 1½ ﬁne").unwrap();
+        for other in ["Cafe 1½ ﬁne", "café 1½ ﬁne", "Ｃafé 1½ ﬁne", "Café 11⁄2 ﬁne", "Café 1½ fine"]
+        {
+            assert_eq!(worker.verify(other, &hash).unwrap(), Verdict::Wrong, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_hash_of_what_was_typed_works_and_is_made_anew() {
+        let (_jobs, mut worker) = worker(HashingSettings { memory_kib: 8, iterations: 1, ..SETTINGS });
+        let typed = "Cafe\u{301} am Markt";
+        let mut raw = [0; HASH_BYTES];
+        let (params, salt) = (worker.params.clone(), [7; SALT_BYTES]);
+        worker.argon2(Algorithm::Argon2id, Version::V0x13, &params, typed, &salt, &mut raw).unwrap();
+        for old in [phc(&params, &salt, &raw).unwrap(), bcrypt::hash(typed, 4).unwrap()] {
+            let Verdict::RightOutdated(renewed) = worker.verify(typed, &old).unwrap() else { panic!("right: {old}") };
+            assert_eq!(worker.verify("Café am Markt", &renewed).unwrap(), Verdict::Right);
+            assert_eq!(
+                worker.verify("Café am Markt", &old).unwrap(),
+                Verdict::Wrong,
+                "nobody can tell how it was typed"
+            );
         }
     }
 

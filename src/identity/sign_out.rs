@@ -9,7 +9,7 @@ use super::audit::Happening;
 use super::caller::person;
 use super::lockout::Counters;
 use super::password_rules::Owner;
-use super::passwords::{MAX_BYTES, Verdict};
+use super::passwords::{MAX_BYTES, Verdict, prepared};
 use super::{Caller, Failure, Identity, Refusal, RefusalCode, rules};
 use crate::clock::seconds_until;
 use crate::store::sessions::{self, Ending};
@@ -103,7 +103,7 @@ impl Identity {
             transaction.commit().await?;
             return Err(wrong());
         }
-        if change.new == change.current {
+        if prepared(change.new) == prepared(change.current) {
             let message = "The new password is the current one: choose another.";
             return Err(Refusal::new(RefusalCode::WeakPassword, "newPassword", message).into());
         }

@@ -48,6 +48,7 @@ mod signing_keys;
 mod statements;
 mod support;
 mod tenants;
+mod text;
 mod throttle;
 mod tls;
 mod tokens;

@@ -1,6 +1,7 @@
 //! `voicehive users ...`: administration where no administrator can sign in, users in files, and one person's data.
 
 mod administer;
+mod audit_names;
 mod csv;
 mod export;
 pub(super) mod format;
@@ -23,6 +24,13 @@ pub enum Command {
     Count,
     /// List users, by email address.
     List(administer::List),
+    /// List the accounts whose name or address would be refused today: characters that cannot be seen, letters that look
+    /// like those of another alphabet, and addresses that can be taken for another account's. Exit code 1 where there are any.
+    AuditNames {
+        /// One JSON object an account and line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Add a user. Without a password file a temporary password is made and printed.
     Create(administer::Create),
     /// Forget a user's failed sign-ins, and lift the lock that they brought about.
@@ -82,6 +90,7 @@ pub async fn run(config: Config, command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Count => count(config).await,
         Command::List(wanted) => administer::list(config, wanted).await,
+        Command::AuditNames { json } => audit_names::run(config, json).await,
         Command::Create(new) => administer::create(config, new).await,
         Command::Unlock(who) => administer::unlock(config, who).await,
         Command::ResetPassword { who, password } => administer::reset_password(config, who, password).await,

@@ -2,6 +2,7 @@
 //! [`assign`] and [`delete`] change them, all by way of [`change`]; [`transfer`] moves them between files and here.
 
 mod assign;
+mod audit_names;
 mod change;
 mod create;
 mod delete;
@@ -15,6 +16,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 pub use assign::Assignment;
+pub use audit_names::OddAccount;
 pub(super) use change::{as_allowed, later_than};
 pub use create::NewUser;
 pub(super) use create::may_give_hotels;
@@ -27,12 +29,13 @@ use super::fields::stored_email;
 use super::{Caller, Identity, Result, rules};
 use crate::store::page::{Page, PageRequest};
 use crate::store::users::{self, User, UserCursor, UserFilter, UserOrder, UsersOf, With};
+use crate::text::nfc;
 
 /// An email address as it is looked up: as it is stored, or at least trimmed and in lower case, for accounts that came from
 /// elsewhere; None where it can be nobody's.
 pub fn email_to_look_up(text: &str) -> Option<String> {
     let lenient = || {
-        let email = text.trim().to_lowercase();
+        let email = nfc(&text.trim().to_lowercase()).into_owned();
         let plausible = (3..=254).contains(&email.len()) && email.contains('@') && !email.contains(char::is_control);
         plausible.then_some(email)
     };

@@ -13,6 +13,7 @@ use super::create::MAX_NAME;
 use super::record::UserRecord;
 use crate::identity::audit::{Happening, fields_of_hotel};
 use crate::identity::fields::{self, MAX_ROLES_OR_HOTELS, stored_email};
+use crate::identity::lookalikes::odd_in_email;
 use crate::identity::{Identity, foreign_hashes};
 use crate::store::users::HotelScope;
 use crate::store::users::changes::Pairs;
@@ -232,6 +233,9 @@ impl Import<'_> {
     fn checked(&self, record: UserRecord, now: DateTime<Utc>) -> Result<UserRow, String> {
         let email =
             stored_email(&record.email).ok_or_else(|| format!("email {:?} is no email address", record.email))?;
+        if let Some(odd) = odd_in_email(&email) {
+            return Err(format!("email {email:?}: {odd}"));
+        }
         let name = |field, given: Option<&str>| {
             fields::optional(field, given, MAX_NAME).map_err(|refusal| format!("{field}: {}", refusal.message))
         };

@@ -1,9 +1,10 @@
 //! Users: the type and its look-ups; [`lists`] holds their lists, [`sign_in`] what sign-in reads and writes of them, [`changes`] what administration does,
-//! [`decisions`] what access decisions look at.
+//! [`decisions`] what access decisions look at, [`names`] how they are called.
 
 pub mod changes;
 pub mod decisions;
 mod lists;
+pub mod names;
 pub mod sign_in;
 pub mod transfer;
 
