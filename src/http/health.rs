@@ -16,6 +16,8 @@ use super::App;
 use crate::store::Database;
 use crate::telemetry::metrics;
 
+const SERVICE: &str = env!("CARGO_PKG_NAME");
+
 /// The database's state and, where everybody may know them, the version and the pool's figures; 503 while the database is away.
 pub async fn healthz(State(app): State<Arc<App>>) -> Response {
     health(&app, !app.options.private_health_details).await
@@ -32,21 +34,32 @@ async fn health(app: &App, with_details: bool) -> Response {
     let figures = database.figures();
     let reached = app.heartbeat.is_there(database).await;
     let state = if reached { "healthy" } else { "unhealthy" };
-    let mut body = json!({
-        "status": state,
-        "service": "voicehive-identity",
-        "timestamp": app.identity.clock().now().to_rfc3339_opts(SecondsFormat::Millis, true),
-        "database": { "status": state, "connected": reached },
-    });
-    if with_details {
-        body["version"] = json!(env!("CARGO_PKG_VERSION"));
-        body["database"]["pool_stats"] = json!({
-            "size": figures.size,
-            "checked_in": figures.checked_in,
-            "checked_out": figures.checked_out,
-            "overflow": figures.overflow,
-        });
-    }
+    let timestamp = app.identity.clock().now().to_rfc3339_opts(SecondsFormat::Millis, true);
+    let body = if with_details {
+        json!({
+            "status": state,
+            "service": SERVICE,
+            "version": env!("CARGO_PKG_VERSION"),
+            "timestamp": timestamp,
+            "database": {
+                "status": state,
+                "connected": reached,
+                "pool_stats": {
+                    "size": figures.size,
+                    "checked_in": figures.checked_in,
+                    "checked_out": figures.checked_out,
+                    "overflow": figures.overflow,
+                },
+            },
+        })
+    } else {
+        json!({
+            "status": state,
+            "service": SERVICE,
+            "timestamp": timestamp,
+            "database": { "status": state, "connected": reached },
+        })
+    };
     answer(reached, body)
 }
 

@@ -173,6 +173,8 @@ async fn formulas_go_out_as_text_and_come_back_as_they_were() {
     };
     let (mut expected, found) = (rows(&here).await, rows(&there).await);
     // Names are kept without spaces around them.
-    expected.iter_mut().for_each(|(_, name, _)| *name = name.as_deref().map(str::trim).map(str::to_owned));
+    for (_, name, _) in &mut expected {
+        *name = name.as_deref().map(str::trim).map(str::to_owned);
+    }
     assert_eq!(found, expected);
 }

@@ -178,7 +178,7 @@ impl Known {
 impl Documents {
     /// `sdl` is the schema that documents are for.
     pub fn new(sdl: &str, limits: Limits, trusted: Trusted) -> Result<Self, SchemaError> {
-        let schema = introspection::schema(sdl).map_err(|invalid| SchemaError(invalid.errors.to_string()))?;
+        let schema = introspection::schema(sdl)?;
         let known = Cache::with_weighter(KNOWN, KNOWN_BYTES, ByBytes);
         Ok(Self { schema, limits, known, trusted: trusted.manifest, only_trusted: trusted.only })
     }
