@@ -74,15 +74,16 @@ pub async fn run(config: Config, file: PathBuf, dry_run: bool, as_json: bool) ->
         }
         let told = if as_json {
             json!({ "added": imported.added, "there_already": imported.there_already, "wrong": imported.wrong,
-                    "hotels_made": made, "kept": kept })
+                    "without_password": imported.without_password, "hotels_made": made, "kept": kept })
             .to_string()
         } else {
             format!(
-                "{} users {}; {} were there already; {} are wrong. Hotels made, with their id for a name: {}.",
+                "{} users {}; {} were there already; {} are wrong; {} have a hash that no password can be checked against. Hotels made, with their id for a name: {}.",
                 imported.added,
                 if kept { "added" } else { "would be added; nothing was changed" },
                 imported.there_already,
                 imported.wrong,
+                imported.without_password,
                 if made.is_empty() { "none".to_owned() } else { made.join(", ") }
             )
         };

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use chrono::DateTime;
 
 use super::Algorithm;
+use super::foreign_hashes::{Argon2Hash, ForeignHash};
 use super::keys::{Keys, PrivateKey, make};
 use super::tokens::Tokens;
 
@@ -25,4 +26,12 @@ pub fn tokens(text: &str) {
     assert!(TOKENS.read_access_token(text, now).is_err());
     assert!(TOKENS.read_refresh_token(text, now).is_err());
     let _ = TOKENS.knows_key_of(text);
+}
+
+/// Reads a text as a stored password hash. What is known is checked, however dear: it may take seconds, and no more.
+pub fn password_hashes(text: &str) {
+    if let Some(hash) = ForeignHash::read(text) {
+        let _ = hash.verify("correct horse");
+    }
+    assert!(Argon2Hash::read(text, None).is_none() || text.contains("$argon2"));
 }

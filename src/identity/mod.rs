@@ -50,7 +50,7 @@ pub use bootstrap::{Administrator, BootstrapError, Seeds};
 pub use caller::{Actor, Caller, Client, Principal, Who, require_ready};
 pub use error::{Error, Failure, Refusal, RefusalCode, Result};
 pub use fields::Edit;
-pub use foreign_hashes::is_known as is_known_hash;
+pub use foreign_hashes::{FirebaseParameters, is_known as is_known_hash};
 pub use hotels::{HotelUpdate, NewHotel};
 pub use idempotency::{Before, Repeatable};
 pub use introspection::LiveToken;

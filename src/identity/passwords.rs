@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::foreign_hashes::{Pbkdf2, is_affordable, without_scheme};
+use super::foreign_hashes::{self, Argon2Hash, ForeignHash};
 use super::{Error, KeyError, Result};
 use crate::telemetry::metrics;
 use crate::text::{nfc, with_ascii_spaces};
@@ -84,6 +84,8 @@ enum Done {
 pub struct Hasher {
     jobs: Sender<Job>,
     timeout: Duration,
+    /// Of new hashes.
+    params: Params,
     /// A hash that no password has, for accounts that do not exist.
     nobody: String,
 }
@@ -104,11 +106,11 @@ impl Hasher {
                 })
                 .map_err(|error| KeyError::Hashing(error.to_string()))?;
         }
-        let mut salt_and_hash = [0; SALT_BYTES + HASH_BYTES];
-        getrandom::fill(&mut salt_and_hash).map_err(|error| KeyError::Hashing(error.to_string()))?;
-        let (salt, hash) = salt_and_hash.split_at(SALT_BYTES);
-        let nobody = phc(&params, salt, hash).map_err(KeyError::Hashing)?;
-        Ok(Self { jobs, timeout: settings.queue_timeout, nobody })
+        let mut salt = [0; SALT_BYTES];
+        getrandom::fill(&mut salt).map_err(|error| KeyError::Hashing(error.to_string()))?;
+        // Zeros alone are as unlikely as any other hash, and tell a program that there is no password.
+        let nobody = phc(&params, &salt, &[0; HASH_BYTES]).map_err(KeyError::Hashing)?;
+        Ok(Self { jobs, timeout: settings.queue_timeout, params, nobody })
     }
 
     /// A new hash of this password.
@@ -130,6 +132,14 @@ impl Hasher {
     /// A hash that no password has.
     pub fn nobodys_hash(&self) -> &str {
         &self.nobody
+    }
+
+    /// Whether any password can be right for this hash.
+    pub fn can_check(&self, hash: &str) -> bool {
+        match Argon2Hash::read(hash, Some(&self.params)) {
+            Some(hash) => !hash.is_nobodys(),
+            None => foreign_hashes::is_known(hash),
+        }
     }
 
     async fn work(&self, password: &str, work: Work) -> Result<Done> {
@@ -215,49 +225,38 @@ impl Worker {
         }
     }
 
+    /// Whatever is stored, broken or of a scheme that nobody knows: what cannot be checked is no password's.
     fn compare(&mut self, password: &str, stored: &str) -> Result<Verdict, String> {
-        let stored = without_scheme(stored);
-        // The hash itself says which scheme it is of.
-        if ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| stored.starts_with(prefix)) {
-            // bcrypt looks at the first 72 bytes only; so did the system that made these hashes.
-            let right = bcrypt::verify(password, stored).map_err(|_| "a stored bcrypt hash is malformed".to_owned())?;
-            return if right { self.hash(password).map(Verdict::RightOutdated) } else { Ok(Verdict::Wrong) };
-        }
-        if let Some(pbkdf2) = Pbkdf2::read(stored) {
-            return if pbkdf2.verify(password) {
-                self.hash(password).map(Verdict::RightOutdated)
-            } else {
-                Ok(Verdict::Wrong)
-            };
-        }
-        let (right, current) = self.verify_argon2(password, stored)?;
-        match (right, current) {
-            (false, _) => Ok(Verdict::Wrong),
-            (true, true) => Ok(Verdict::Right),
-            (true, false) => self.hash(password).map(Verdict::RightOutdated),
-        }
+        let right = match Argon2Hash::read(stored, Some(&self.params)) {
+            // Nobody's takes as long as where there is no account.
+            Some(hash) if hash.is_nobodys() => false,
+            Some(hash) => {
+                let right = self.verify_argon2(password, &hash);
+                if self.is_current(&hash) {
+                    return Ok(if right { Verdict::Right } else { Verdict::Wrong });
+                }
+                right
+            }
+            None => ForeignHash::read(stored).is_some_and(|hash| hash.verify(password)),
+        };
+        // Made also where it is not needed: many an old scheme is checked at once, which would tell that there is such an
+        // account, and an outdated hash would tell whether the password was right.
+        let renewed = self.hash(password)?;
+        Ok(if right { Verdict::RightOutdated(renewed) } else { Verdict::Wrong })
     }
 
-    /// Whether the password is right, and whether the hash is as a new one would be.
-    fn verify_argon2(&mut self, password: &str, stored: &str) -> Result<(bool, bool), String> {
-        let malformed = || "a stored password hash is malformed or of an unknown scheme".to_owned();
-        let parsed = PasswordHash::new(stored).map_err(|_| malformed())?;
-        let algorithm = Algorithm::try_from(parsed.algorithm.as_str()).map_err(|_| malformed())?;
-        let version = parsed.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|_| malformed())?;
-        let params = Params::try_from(&parsed).map_err(|_| malformed())?;
-        let (Some(salt), Some(expected)) = (parsed.salt, parsed.hash) else { return Err(malformed()) };
-        let ours = (params.m_cost(), params.t_cost()) == (self.params.m_cost(), self.params.t_cost());
-        if !ours && !is_affordable(&params) {
-            return Err("a stored password hash asks for more work than any sane system does".to_owned());
-        }
-        let mut found = vec![0; expected.len()];
-        self.argon2(algorithm, version, &params, password, salt.as_ref(), &mut found)?;
-        let right = found.as_slice().ct_eq(expected.as_bytes()).into();
-        let current = algorithm == Algorithm::Argon2id
-            && version == Version::V0x13
-            && (params.m_cost(), params.t_cost(), params.p_cost())
-                == (self.params.m_cost(), self.params.t_cost(), self.params.p_cost());
-        Ok((right, current))
+    fn verify_argon2(&mut self, password: &str, hash: &Argon2Hash) -> bool {
+        let mut found = vec![0; hash.hash.len()];
+        let made = self.argon2(hash.algorithm, hash.version, &hash.params, password, &hash.salt, &mut found);
+        made.is_ok() && found.as_slice().ct_eq(&hash.hash).into()
+    }
+
+    /// Whether a hash is as a new one would be.
+    fn is_current(&self, hash: &Argon2Hash) -> bool {
+        hash.algorithm == Algorithm::Argon2id
+            && hash.version == Version::V0x13
+            && (hash.params.m_cost(), hash.params.t_cost(), hash.params.p_cost())
+                == (self.params.m_cost(), self.params.t_cost(), self.params.p_cost())
     }
 
     fn argon2(
@@ -302,6 +301,7 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+    use crate::identity::foreign_hashes::tests::{HASHES, PASSWORD, broken};
 
     const SETTINGS: HashingSettings = HashingSettings {
         memory_kib: 19_456,
@@ -368,13 +368,48 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_stored_hash_that_makes_no_sense_is_an_error_and_no_panic() {
-        let hasher = Hasher::start(SETTINGS).unwrap();
+    #[test]
+    fn every_stored_text_is_a_right_or_a_wrong_password_and_never_an_error() {
+        let (_jobs, mut worker) = worker(HashingSettings { memory_kib: 8, iterations: 1, ..SETTINGS });
+        let ours = worker.hash(PASSWORD).unwrap();
+        assert_eq!(worker.verify(PASSWORD, &ours).unwrap(), Verdict::Right);
+        for (program, text) in HASHES {
+            assert!(matches!(worker.verify(PASSWORD, text).unwrap(), Verdict::RightOutdated(_)), "{program}: {text}");
+            assert_eq!(worker.verify("harbour lamps", text).unwrap(), Verdict::Wrong, "{program}: {text}");
+        }
         let greedy = "$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-        for stored in ["", "plain", "$2b$12$short", "$argon2id$v=19$m=19456,t=2,p=1$$", "$scrypt$ln=1$abc$def", greedy]
-        {
-            assert!(matches!(hasher.verify("x", Some(stored)).await, Err(Error::Internal(_))), "{stored}");
+        let nobodys = phc(&worker.params, &[7; SALT_BYTES], &[0; HASH_BYTES]).unwrap();
+        for stored in ["", " ", "plain", PASSWORD, "$2b$12$short", "$argon2id$v=19$m=8,t=1,p=1$$", greedy, &nobodys] {
+            assert_eq!(worker.verify(PASSWORD, stored).unwrap(), Verdict::Wrong, "{stored}");
+        }
+        for text in HASHES.iter().map(|(_, text)| *text).chain([ours.as_str()]) {
+            for text in broken(text) {
+                // Some are still hashes, of a digit more or less: none may be dear.
+                let began = Instant::now();
+                assert!(worker.verify("wrong", &text).unwrap() == Verdict::Wrong, "{text}");
+                assert!(began.elapsed() < Duration::from_mins(1), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_checked_costs_what_nobodys_does() {
+        let (_jobs, mut worker) = worker(SETTINGS);
+        let fastest = |worker: &mut Worker, stored: &str| {
+            let took = |worker: &mut Worker| {
+                let began = Instant::now();
+                assert_eq!(worker.verify("wrong", stored).unwrap(), Verdict::Wrong);
+                began.elapsed()
+            };
+            (0..5).map(|_| took(worker)).min().unwrap()
+        };
+        let nobodys = phc(&worker.params, &[7; SALT_BYTES], &[0; HASH_BYTES]).unwrap();
+        let usual = fastest(&mut worker, &nobodys);
+        let ssha = "{SSHA}p+1xXwFKLDiBH/uZ/9I54aLSZMtXilEq";
+        let greedy = "$2b$31$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ0123.";
+        for stored in ["", "broken", ssha, greedy, "$P$6qXH4M7hxbryCKfHWpi6vkLz643iGY/"] {
+            let took = fastest(&mut worker, stored);
+            assert!(took < usual * 3 && usual < took * 3, "{stored:?}: {took:?}, nobody's {usual:?}");
         }
     }
 

@@ -206,7 +206,7 @@ async fn what_cannot_be_understood_stops_it_with_nothing_changed() {
         (
             "UPDATE users SET password_hash = 'admin123' WHERE email LIKE 'admin@%'",
             "UPDATE users SET password_hash = (SELECT password_hash FROM users WHERE email LIKE 'gone@%') WHERE email LIKE 'admin@%'",
-            "nor PBKDF2, or costs too much: 00000000-0000-4000-8000-000000000001",
+            "no known scheme, or one that costs too much: 00000000-0000-4000-8000-000000000001",
         ),
         (
             "UPDATE users SET email = 'MANAGER@hotel1.com' WHERE email LIKE 'Night@%'",
@@ -226,7 +226,7 @@ async fn what_cannot_be_understood_stops_it_with_nothing_changed() {
         (
             "UPDATE users SET password_hash = '$argon2id$garbage' WHERE email LIKE 'admin@%'",
             "UPDATE users SET password_hash = (SELECT password_hash FROM users WHERE email LIKE 'gone@%') WHERE email LIKE 'admin@%'",
-            "neither bcrypt, argon2 nor PBKDF2, or costs too much: 00000000-0000-4000-8000-000000000001",
+            "no known scheme, or one that costs too much: 00000000-0000-4000-8000-000000000001",
         ),
         (
             "UPDATE users SET email = 'no address' WHERE email LIKE 'gone@%'",

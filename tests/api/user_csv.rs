@@ -115,6 +115,54 @@ async fn a_file_without_its_header_loses_nobody() {
 }
 
 #[tokio::test]
+async fn every_odd_value_names_its_row_and_leaves_the_rest() {
+    let database = TestDatabase::create().await;
+    let header = "email,id,first_name,active,email_verified,must_change_password,hotel_scope,roles,hotels,created_at,password_changed_at,last_login_at";
+    let columns: Vec<&str> = header.split(',').collect();
+    let odd = [
+        ("email", "", "is no email address"),
+        ("email", "no address", "is no email address"),
+        ("id", "7", "id is no UUID"),
+        ("first_name", "a\u{0}b", "first_name: "),
+        ("active", "maybe", "active is neither true nor false"),
+        ("email_verified", "WAHR", "email_verified is neither"),
+        ("must_change_password", "2", "must_change_password is neither"),
+        ("hotel_scope", "all", "hotel_scope \"all\" is neither ALL nor ASSIGNED"),
+        ("roles", "CHEF", "there is no role \"CHEF\""),
+        ("hotels", "hotel-404", "there is no hotel"),
+        ("created_at", "-0044-03-15T00:00:00Z", "created_at is not in the years 1 to 9999"),
+        ("created_at", "0044-03-15 BC", "created_at is no time such as"),
+        ("password_changed_at", "infinity", "password_changed_at is no time"),
+        ("last_login_at", "+262142-01-01T00:00:00Z", "last_login_at is not in the years"),
+        ("last_login_at", "43521.5", "last_login_at is no time"),
+    ];
+    let mut text = format!("{header}\n");
+    for (number, (column, value, _)) in odd.iter().enumerate() {
+        let cells = columns.iter().map(|name| match *name {
+            name if name == *column => (*value).to_owned(),
+            "email" => format!("odd{number}@h.test"),
+            _ => String::new(),
+        });
+        text.push_str(&format!(
+            "{}\ngood{number}@h.test{}\n",
+            cells.collect::<Vec<_>>().join(","),
+            ",".repeat(columns.len() - 1)
+        ));
+    }
+    let path = file(&database, "odd.csv", &text);
+    let (outcome, wrong) = import(&database, &path, &[]);
+    assert_eq!((&outcome["added"], &outcome["wrong"]), (&json!(odd.len()), &json!(odd.len())), "{wrong:#?}");
+    for (number, (column, value, why)) in odd.iter().enumerate() {
+        let line = number * 2 + 2;
+        assert!(
+            wrong[number].starts_with(&format!("{line}: ")) && wrong[number].contains(why),
+            "{column} {value:?}: {}",
+            wrong[number]
+        );
+    }
+}
+
+#[tokio::test]
 async fn formulas_go_out_as_text_and_come_back_as_they_were() {
     let here = TestDatabase::create().await;
     let texts = [

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use chrono::{DateTime, SecondsFormat, Utc};
 use csv::{ErrorKind as Problem, Position, QuoteStyle, StringRecord};
 
-use super::format::{LONGEST_LINE, Row};
+use super::format::{BYTE_ORDER_MARK, LONGEST_LINE, Row};
 use crate::identity::UserRecord;
 
 const COLUMNS: [&str; 14] = [
@@ -26,7 +26,6 @@ const COLUMNS: [&str; 14] = [
     "password_changed_at",
     "last_login_at",
 ];
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// What separates cells, by where and with what a file was written. No column's name has any of them.
 const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
 /// What makes spreadsheets calculate where a cell begins with it.
@@ -38,7 +37,6 @@ pub fn read(input: impl Read, mut take: impl FnMut(Row) -> bool) -> Result<()> {
     let mut input = BufReader::new(Bounded { input, since: since.clone() });
     let mut first = Vec::new();
     input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut first)?;
-    // Some editors begin a file with this mark of UTF-8.
     if first.starts_with(BYTE_ORDER_MARK) {
         first.drain(..BYTE_ORDER_MARK.len());
     }

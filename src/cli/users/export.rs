@@ -16,25 +16,30 @@ use crate::config::Config;
 /// Everyone, password hashes included.
 pub async fn everyone(config: Config, file: Option<PathBuf>, format: Option<Format>) -> anyhow::Result<ExitCode> {
     let format = Format::of(format, file.as_deref());
-    let users = system::with_identity(&config, async |identity| {
+    let (users, without_password) = system::with_identity(&config, async |identity| {
         into(file.as_deref(), async |output| {
             let mut writer = Writer::new(format, output)?;
             let progress = spinner();
+            let mut without_password = 0_u64;
             let users = identity
                 .export_users(|user| {
                     progress.inc(1);
+                    without_password += u64::from(user.password_hash.is_none());
                     writer.write(&user)
                 })
                 .await?;
             progress.finish_and_clear();
             writer.finish()?;
-            Ok(Some(users))
+            Ok(Some((users, without_password)))
         })
         .await
     })
     .await?
     .unwrap_or_default();
     eprintln!("{users} users exported, with their password hashes: keep the file as you keep the database.");
+    if without_password > 0 {
+        eprintln!("{without_password} of them have no password, or a hash that cannot be checked, which was left out.");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,6 +10,8 @@ use crate::identity::UserRecord;
 
 /// The longest line of a JSON Lines file or row of a CSV file, in bytes: a hundred roles and hotels fit many times.
 pub const LONGEST_LINE: u64 = 256 * 1024;
+/// Some editors begin a file with this mark of UTF-8.
+pub const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Format {
@@ -31,12 +33,24 @@ pub type Row = (u64, Result<UserRecord, String>);
 /// Reads row after row, whatever is wrong with one, until `take` wants no more.
 pub fn read(format: Format, input: impl Read, take: impl FnMut(Row) -> bool) -> std::io::Result<()> {
     match format {
-        Format::Jsonl => read_lines(input, take),
+        Format::Jsonl => {
+            read_lines(input, |line| serde_json::from_slice(line).map_err(|error| place_in_line(&error)), take)
+        }
         Format::Csv => csv::read(input, take),
     }
 }
 
-fn read_lines(input: impl Read, mut take: impl FnMut(Row) -> bool) -> std::io::Result<()> {
+/// What is wrong with a line, and where in it; the line itself may hold a hash.
+pub fn place_in_line(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column", ", at column")
+}
+
+/// Reads JSON Lines.
+pub fn read_lines(
+    input: impl Read,
+    user: impl Fn(&[u8]) -> Result<UserRecord, String>,
+    mut take: impl FnMut(Row) -> bool,
+) -> std::io::Result<()> {
     let mut input = std::io::BufReader::with_capacity(1024 * 1024, input);
     let mut text = Vec::new();
     for line in 1.. {
@@ -44,9 +58,8 @@ fn read_lines(input: impl Read, mut take: impl FnMut(Row) -> bool) -> std::io::R
         if input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut text)? == 0 {
             break;
         }
-        // Some editors begin a file with this mark of UTF-8.
-        if line == 1 && text.starts_with("\u{feff}".as_bytes()) {
-            text.drain(.."\u{feff}".len());
+        if line == 1 && text.starts_with(BYTE_ORDER_MARK) {
+            text.drain(..BYTE_ORDER_MARK.len());
         }
         let row = if text.len() as u64 == LONGEST_LINE && text.last() != Some(&b'\n') {
             input.skip_until(b'\n')?;
@@ -54,8 +67,7 @@ fn read_lines(input: impl Read, mut take: impl FnMut(Row) -> bool) -> std::io::R
         } else if text.trim_ascii().is_empty() {
             continue;
         } else {
-            // Where in the line; the line itself may hold a hash.
-            serde_json::from_slice(&text).map_err(|error| error.to_string().replace(" at line 1 column", ", at column"))
+            user(&text)
         };
         if !take((line, row)) {
             break;

@@ -5,13 +5,14 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use futures_util::{StreamExt, TryStreamExt};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::format::{self, Format, Row};
+use super::elsewhere::{Source, System, firebase_parameters};
+use super::format::{Format, Row};
 use super::system;
 use crate::config::Config;
 use crate::identity::{Identity, Import, Imported, Keep, Wrong};
@@ -26,13 +27,24 @@ const AT_ONCE: usize = 4;
 pub struct Wanted {
     pub file: PathBuf,
     pub format: Option<Format>,
+    pub from: Option<System>,
+    pub firebase_hash_config: Option<PathBuf>,
     pub all_or_nothing: bool,
     pub dry_run: bool,
     pub json: bool,
 }
 
 pub async fn run(config: Config, wanted: Wanted) -> anyhow::Result<ExitCode> {
-    let format = Format::of(wanted.format, Some(&wanted.file));
+    let source = match (wanted.from, &wanted.firebase_hash_config) {
+        (None, _) => Source::OwnFile(Format::of(wanted.format, Some(&wanted.file))),
+        (Some(System::Keycloak), _) => Source::Keycloak,
+        (Some(System::Auth0), _) => Source::Auth0,
+        (Some(System::Firebase), Some(file)) => Source::Firebase(firebase_parameters(file)?),
+        // Who came without a password would stay so when the file is brought in again.
+        (Some(System::Firebase), None) => {
+            bail!("--firebase-hash-config is missing: without it no password could be checked")
+        }
+    };
     let keep = match (wanted.dry_run, wanted.all_or_nothing) {
         (true, _) => Keep::Nothing,
         (false, true) => Keep::AllOrNothing,
@@ -40,16 +52,26 @@ pub async fn run(config: Config, wanted: Wanted) -> anyhow::Result<ExitCode> {
     };
     let (input, progress) = open(&wanted.file)?;
     let (imported, kept) = system::with_identity(&config, async |identity| {
-        take_in(&identity, keep, format, input, &wanted.file, &progress).await
+        take_in(&identity, keep, source, input, &wanted.file, &progress).await
     })
     .await?;
     progress.finish_and_clear();
-    let Imported { added, there_already, wrong } = imported;
+    let Imported { added, there_already, wrong, without_password, unknown_hash } = imported;
     let told = if wanted.json {
-        json!({ "added": added, "there_already": there_already, "wrong": wrong, "kept": kept }).to_string()
+        json!({ "added": added, "there_already": there_already, "wrong": wrong, "without_password": without_password,
+                "unknown_hash": unknown_hash, "kept": kept })
+        .to_string()
     } else {
         let verb = if kept { "added" } else { "would be added; nothing was changed" };
-        format!("{added} users {verb}; {there_already} were there already; {wrong} rows are wrong.")
+        let without = match (without_password, unknown_hash) {
+            (0, _) => String::new(),
+            (_, 0) => format!(" {without_password} have no password until one is set."),
+            _ => format!(
+                " {without_password} have no password until one is set, {unknown_hash} of them because theirs came as a hash \
+                 of no known scheme, or one that costs too much to check."
+            ),
+        };
+        format!("{added} users {verb}; {there_already} were there already; {wrong} rows are wrong.{without}")
     };
     writeln!(std::io::stdout(), "{told}")?;
     Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -58,7 +80,7 @@ pub async fn run(config: Config, wanted: Wanted) -> anyhow::Result<ExitCode> {
 async fn take_in(
     identity: &Identity,
     keep: Keep,
-    format: Format,
+    source: Source,
     input: Box<dyn Read + Send>,
     file: &Path,
     progress: &ProgressBar,
@@ -66,7 +88,7 @@ async fn take_in(
     let (send, mut batches) = mpsc::channel::<Vec<Row>>(AHEAD);
     let reading = tokio::task::spawn_blocking(move || {
         let mut batch = Vec::with_capacity(BATCH);
-        format::read(format, input, |row| {
+        source.read(input, &mut |row| {
             batch.push(row);
             batch.len() < BATCH || send.blocking_send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))).is_ok()
         })?;

@@ -3,6 +3,7 @@
 mod administer;
 mod audit_names;
 mod csv;
+pub(super) mod elsewhere;
 mod export;
 pub(super) mod format;
 mod import;
@@ -16,6 +17,7 @@ use clap::Subcommand;
 use super::{system, tell};
 use crate::config::Config;
 pub use administer::find;
+use elsewhere::System;
 use format::Format;
 
 #[derive(Subcommand)]
@@ -74,6 +76,13 @@ pub enum Command {
         /// Left out, by the file's name: .csv is CSV, anything else JSON Lines.
         #[arg(long)]
         format: Option<Format>,
+        /// The file is another system's export. Roles, groups and second factors do not come along.
+        #[arg(long, conflicts_with = "format")]
+        from: Option<System>,
+        /// For --from firebase: a file with the project's hash parameters as its console shows them (Authentication, Users,
+        /// Password hash parameters). They are used while reading, and kept nowhere.
+        #[arg(long, value_name = "FILE", required_if_eq("from", "firebase"))]
+        firebase_hash_config: Option<PathBuf>,
         /// Take in nobody where any row is wrong.
         #[arg(long)]
         all_or_nothing: bool,
@@ -98,8 +107,9 @@ pub async fn run(config: Config, command: Command) -> anyhow::Result<ExitCode> {
         Command::Reactivate(who) => administer::reactivate(config, who).await,
         Command::Export { user: Some(user), output, .. } => export::person(config, user, output).await,
         Command::Export { user: None, output, format } => export::everyone(config, output, format).await,
-        Command::Import { file, format, all_or_nothing, dry_run, json } => {
-            import::run(config, import::Wanted { file, format, all_or_nothing, dry_run, json }).await
+        Command::Import { file, format, from, firebase_hash_config, all_or_nothing, dry_run, json } => {
+            let wanted = import::Wanted { file, format, from, firebase_hash_config, all_or_nothing, dry_run, json };
+            import::run(config, wanted).await
         }
     }
 }

@@ -15,7 +15,7 @@ pub struct UserRecord {
     #[serde(default)]
     pub id: Option<Uuid>,
     pub email: String,
-    /// argon2, bcrypt or PBKDF2; None: nobody signs in until a password is set.
+    /// Of a scheme that is known; otherwise, or where it is None, nobody signs in until a password is set.
     #[serde(default)]
     pub password_hash: Option<String>,
     #[serde(default)]

@@ -4,17 +4,17 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::PoisonError;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use serde::Serialize;
 use tokio::sync::{Mutex, watch};
 use uuid::Uuid;
 
 use super::create::MAX_NAME;
 use super::record::UserRecord;
+use crate::identity::Identity;
 use crate::identity::audit::{Happening, fields_of_hotel};
 use crate::identity::fields::{self, MAX_ROLES_OR_HOTELS, stored_email};
 use crate::identity::lookalikes::odd_in_email;
-use crate::identity::{Identity, foreign_hashes};
 use crate::store::users::HotelScope;
 use crate::store::users::changes::Pairs;
 use crate::store::users::transfer::{self, UserRow};
@@ -37,7 +37,22 @@ pub struct Imported {
     pub added: u64,
     pub there_already: u64,
     pub wrong: u64,
+    /// Of those added, who cannot sign in until a password is set: no hash came with them, or one that cannot be checked.
+    pub without_password: u64,
+    /// Of those, with whom one came.
+    pub unknown_hash: u64,
 }
+
+impl Imported {
+    fn count(&mut self, added: &Given) {
+        self.added += 1;
+        self.without_password += u64::from(added.hash != GivenHash::Known);
+        self.unknown_hash += u64::from(added.hash == GivenHash::Unknown);
+    }
+}
+
+/// The years of RFC 3339, in which answers tell times.
+const YEARS: std::ops::RangeInclusive<i32> = 1..=9999;
 
 /// A row that was not taken in: its line, and why.
 pub type Wrong = (u64, String);
@@ -76,7 +91,8 @@ impl Turns {
 }
 
 impl Identity {
-    /// Hands every user to `give`, password hashes included; how many. The trail tells of it.
+    /// Hands every user to `give`, password hashes included, but for those that no password can be right for: whoever reads
+    /// them could do no more with them than sign-in does. How many users. The trail tells of it.
     pub async fn export_users<E: From<store::Error>>(
         &self,
         mut give: impl FnMut(UserRecord) -> Result<(), E>,
@@ -90,7 +106,9 @@ impl Identity {
         let mut given = 0;
         transfer::each(&mut transaction, |row| {
             given += 1;
-            give(row.into())
+            let mut record = UserRecord::from(row);
+            record.password_hash = record.password_hash.filter(|hash| self.hasher.can_check(hash));
+            give(record)
         })
         .await?;
         Ok(given)
@@ -129,7 +147,7 @@ impl Import<'_> {
         for (line, record) in records {
             let id = record.id;
             match self.checked(record, now) {
-                Ok(row) => rows.push(Given { line, id, row }),
+                Ok((row, hash)) => rows.push(Given { line, id, row, hash }),
                 Err(why) => wrong.push((line, why)),
             }
         }
@@ -142,7 +160,7 @@ impl Import<'_> {
             Some(transaction) => transaction,
             None => own.insert(self.identity.database.background().await?),
         };
-        let mut added = Vec::new();
+        let (mut added, mut done) = (Vec::new(), Imported::default());
         // Who stands in the file twice comes after whom they stand behind.
         while !rows.is_empty() {
             let (mut first, later) = without_repeated(rows);
@@ -152,6 +170,7 @@ impl Import<'_> {
             let new: HashSet<Uuid> = transfer::insert_new(transaction, &users, now).await?.into_iter().collect();
             let (new, mut passed): (Vec<Given>, Vec<Given>) =
                 first.into_iter().partition(|given| new.contains(&given.row.id));
+            new.iter().for_each(|given| done.count(given));
             added.extend(new.into_iter().map(|given| given.row));
             passed.extend(later);
             rows = Vec::new();
@@ -180,7 +199,9 @@ impl Import<'_> {
         }
         self.committing.pass();
         let mut imported = self.imported.lock().unwrap_or_else(PoisonError::into_inner);
-        imported.added += added.len() as u64;
+        imported.added += done.added;
+        imported.without_password += done.without_password;
+        imported.unknown_hash += done.unknown_hash;
         imported.there_already += there_already;
         imported.wrong += wrong.len() as u64;
         wrong.sort_unstable();
@@ -230,7 +251,7 @@ impl Import<'_> {
         *self.imported.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn checked(&self, record: UserRecord, now: DateTime<Utc>) -> Result<UserRow, String> {
+    fn checked(&self, record: UserRecord, now: DateTime<Utc>) -> Result<(UserRow, GivenHash), String> {
         let email =
             stored_email(&record.email).ok_or_else(|| format!("email {:?} is no email address", record.email))?;
         if let Some(odd) = odd_in_email(&email) {
@@ -241,18 +262,28 @@ impl Import<'_> {
         };
         let (first_name, last_name) =
             (name("first_name", record.first_name.as_deref())?, name("last_name", record.last_name.as_deref())?);
-        let password_hash = match record.password_hash.filter(|hash| !hash.is_empty()) {
-            None => self.identity.hasher.nobodys_hash().to_owned(),
-            Some(hash) if foreign_hashes::is_known(&hash) => hash,
-            // The hash itself is a secret.
-            Some(_) => return Err("password_hash is neither argon2, bcrypt nor PBKDF2, or costs too much".to_owned()),
+        let nobodys = || self.identity.hasher.nobodys_hash().to_owned();
+        let (password_hash, hash) = match record.password_hash.filter(|hash| !hash.is_empty()) {
+            None => (nobodys(), GivenHash::None),
+            Some(hash) if self.identity.hasher.can_check(&hash) => (hash, GivenHash::Known),
+            // It is not kept: for all we know it is the password itself.
+            Some(_) => (nobodys(), GivenHash::Unknown),
         };
+        for (field, time) in [
+            ("created_at", record.created_at),
+            ("password_changed_at", record.password_changed_at),
+            ("last_login_at", record.last_login_at),
+        ] {
+            if time.is_some_and(|time| !YEARS.contains(&time.year())) {
+                return Err(format!("{field} is not in the years {} to {}", YEARS.start(), YEARS.end()));
+            }
+        }
         let hotel_scope = match record.hotel_scope.as_str() {
             "ALL" => HotelScope::All,
             "ASSIGNED" => HotelScope::Assigned,
             other => return Err(format!("hotel_scope {other:?} is neither ALL nor ASSIGNED")),
         };
-        Ok(UserRow {
+        let row = UserRow {
             id: record.id.unwrap_or_else(|| self.identity.clock.new_id()),
             email,
             password_hash,
@@ -267,7 +298,8 @@ impl Import<'_> {
             created_at: record.created_at.unwrap_or(now),
             password_changed_at: record.password_changed_at,
             last_login_at: record.last_login_at,
-        })
+        };
+        Ok((row, hash))
     }
 }
 
@@ -308,6 +340,16 @@ struct Given {
     /// The one that stands in the file.
     id: Option<Uuid>,
     row: UserRow,
+    hash: GivenHash,
+}
+
+/// What came as a password's hash.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum GivenHash {
+    None,
+    Known,
+    /// Of a scheme that is not known, broken, or too dear to be checked.
+    Unknown,
 }
 
 /// How a row that was not added stands to the users who are there.

@@ -245,7 +245,7 @@ async fn of_users(connection: &mut PgConnection, rules: UserRules) -> Result<Vec
     sqlx::query(STORE_EMAILS).bind(ids).bind(emails).execute(connection).await?;
     let told = [
         told("users whose email address is none", &no_email),
-        told("users with a password hash that is neither bcrypt, argon2 nor PBKDF2, or costs too much", &no_hash),
+        told("users with a password hash of no known scheme, or one that costs too much", &no_hash),
     ];
     Ok(told.into_iter().flatten().collect())
 }
