@@ -14,7 +14,7 @@ use crate::config::{self, Config, DatabaseConfig, Environment, HealthDetails, Jw
 use crate::graphql::SchemaOptions;
 use crate::graphql::documents::Trusted;
 use crate::graphql::guard::Limits;
-use crate::http::{Certificate, Options, ServerSettings};
+use crate::http::{BodyLimits, Certificate, Options, ServerSettings};
 use crate::identity::{
     Administrator, Algorithm, HashingSettings, Identity, Lockout, Seeds, Settings, ThrottleSettings,
 };
@@ -246,15 +246,21 @@ pub async fn bootstrap(config: &Config, identity: &Identity) -> anyhow::Result<b
 }
 
 pub fn http_options(config: &Config) -> anyhow::Result<Options> {
-    let graphql = &config.graphql;
+    let (graphql, limits) = (&config.graphql, &config.limits);
     let trusted = match &graphql.trusted_documents {
         Some(file) => Trusted::read(file, graphql.only_trusted_documents)?,
         None => Trusted::default(),
     };
     Ok(Options {
         trusted_proxies: config.http.trusted_proxies.clone(),
-        max_body: config.limits.body_bytes,
-        body_timeout: config.http.body_timeout,
+        bodies: BodyLimits {
+            bytes: limits.body_bytes,
+            stranger_bytes: limits.stranger_body_bytes,
+            values: limits.body_values,
+            stranger_values: limits.stranger_body_values,
+            bytes_at_once: limits.bodies_bytes,
+            timeout: config.http.body_timeout,
+        },
         max_requests: config.http.max_requests,
         max_requests_per_address: config.http.max_requests_per_address,
         refresh_cookie: config.http.refresh_cookie,

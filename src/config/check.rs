@@ -8,7 +8,9 @@ use zeroize::Zeroizing;
 use super::database::addresses;
 use super::tree::Node;
 use super::values::quoted;
-use super::{AdministratorConfig, AuditConfig, AuthConfig, Config, DatabaseConfig, Error, Pooler, Secret, SslMode};
+use super::{
+    AdministratorConfig, AuditConfig, AuthConfig, Config, DatabaseConfig, Error, LimitsConfig, Pooler, Secret, SslMode,
+};
 
 /// `PostgreSQL` keeps its time-outs in milliseconds, in 32 bits.
 const LONGEST_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
@@ -31,12 +33,32 @@ impl Config {
             let problem = "found nothing, expected a file: a certificate and its key go together";
             return Err(Error::new(missing, tree.place(missing), problem));
         }
+        self.limits.check(tree)?;
         if self.graphql.only_trusted_documents && self.graphql.trusted_documents.is_none() {
             let key = "graphql.trusted_documents";
             let problem = "found nothing, expected a manifest, as graphql.only_trusted_documents is on";
             return Err(Error::new(key, tree.place(key), problem));
         }
         self.bootstrap.administrator.as_ref().map_or(Ok(()), |administrator| administrator.check(tree))
+    }
+}
+
+impl LimitsConfig {
+    /// One body of the largest size must find room.
+    fn check(&self, tree: &Node) -> Result<(), Error> {
+        let key = "limits.bodies_bytes";
+        for (other, bytes, share) in [
+            ("body_bytes", self.body_bytes, 2),
+            ("stranger_body_bytes", self.stranger_body_bytes.min(self.body_bytes), 8),
+        ] {
+            if self.bodies_bytes / share < bytes {
+                let (found, place) = (self.bodies_bytes, tree.place(key));
+                let problem =
+                    format!("found {found}, expected at least {share} times limits.{other}, which is {bytes}");
+                return Err(Error::new(key, place, problem));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -113,6 +113,10 @@ impl Default for LimitsConfig {
             refreshes_per_minute: 600,
             new_documents_per_minute: 600,
             body_bytes: 1024 * 1024,
+            stranger_body_bytes: 64 * 1024,
+            body_values: 20_000,
+            stranger_body_values: 1000,
+            bodies_bytes: 8 * 1024 * 1024,
         }
     }
 }

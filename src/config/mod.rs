@@ -189,9 +189,21 @@ pub struct LimitsConfig {
     /// Documents a minute from one address that a server has not seen before. Default 600.
     #[serde(deserialize_with = "whole::<1, 10_000_000, _, _>")]
     pub new_documents_per_minute: u32,
-    /// Size of a request body in bytes. Default 1 MiB.
+    /// Size of a request body in bytes, of whoever has a credential that holds. Default 1 MiB.
     #[serde(deserialize_with = "whole::<1_024, 1_073_741_824, _, _>")]
     pub body_bytes: usize,
+    /// The same of anybody else. Default 64 KiB.
+    #[serde(deserialize_with = "whole::<1_024, 1_073_741_824, _, _>")]
+    pub stranger_body_bytes: usize,
+    /// JSON values in a body, of whoever has a credential that holds. Default 20000.
+    #[serde(deserialize_with = "whole::<100, 10_000_000, _, _>")]
+    pub body_values: usize,
+    /// The same of anybody else. Default 1000.
+    #[serde(deserialize_with = "whole::<100, 10_000_000, _, _>")]
+    pub stranger_body_values: usize,
+    /// Bytes of bodies that are read at once. Default 8 MiB.
+    #[serde(deserialize_with = "whole::<1_048_576, 1_073_741_824, _, _>")]
+    pub bodies_bytes: usize,
 }
 
 /// The GraphQL endpoint.

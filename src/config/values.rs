@@ -2,13 +2,14 @@
 
 use std::fmt::{self, Display};
 use std::marker::PhantomData;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
+
+use crate::address::parse_network;
 
 /// Text that must not be seen: it prints as `***` and its memory is cleared when it goes.
 #[derive(Clone)]
@@ -150,7 +151,7 @@ pub(super) fn quoted(text: &str) -> String {
 pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
     let items = Vec::<String>::deserialize(deserializer)?;
     let read = |item: &String| {
-        network(item).ok_or_else(|| {
+        parse_network(item).ok_or_else(|| {
             let found = quoted(item);
             D::Error::custom(format!("addresses and networks such as 10.0.0.0/8, 127.0.0.1; {found} is neither"))
         })
@@ -182,10 +183,6 @@ pub(super) fn origin_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
 fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '@', '?', '#', ',']) && host.is_ascii())
-}
-
-fn network(text: &str) -> Option<IpNet> {
-    text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 fn from_text<'de, D, T>(

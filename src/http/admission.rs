@@ -18,6 +18,7 @@ use futures_util::FutureExt;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::body::Arriving;
 use super::request::About;
 use super::shares::Share;
 use super::{App, graphql, rest};
@@ -65,16 +66,17 @@ pub async fn admit(
         // At once: what waits takes memory, and is answered too late for whoever asked.
         return refuse(Error::Unavailable(None));
     }
+    let version = request.version();
+    let request = request.map(|body| Arriving::of(&app, version, body));
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let response = answered.unwrap_or_else(|_| refuse(Error::Internal("panicked".to_owned())));
     response.map(|body| Body::new(Portions { body, rest: Bytes::new(), _place: place }))
 }
 
 fn place_of(app: &App, client: &Client) -> Option<Place> {
-    let address = client.ip_address.as_deref().and_then(|address| address.parse().ok());
-    let share = match address {
+    let share = match client.address() {
         // Bodies that never come would otherwise take every place from one address.
-        Some(address) => Some(app.places_by_address.take(address)?),
+        Some(address) => Some(app.places_by_address.take(address, 1)?),
         None => None,
     };
     Some(Place { _all: app.places.clone().try_acquire_owned().ok()?, _share: share })

@@ -16,14 +16,15 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::body::{self, BodyError, JsonError, Memory, Sender};
 use super::idempotency::{self, key_in};
 use super::media_type::{JSON, RESPONSE_JSON, acceptable, content_type, is_json, prefers_page};
-use super::request::{About, BodyError, Left, Statements, authenticate, read_body};
+use super::request::{About, Left, Statements, authenticate};
 use super::{App, cookie, front_ends};
 use crate::graphql::documents::Asked;
 use crate::graphql::guard::Refused;
 use crate::graphql::{Keeper, Kept, code, error_response, execute, failed, fingerprint, refused, spliced};
-use crate::identity::{Before, Error, Principal, Repeatable};
+use crate::identity::{Allowance, Before, Error, Principal, Repeatable};
 
 /// Bytes of a URL's query string: longer ones are not safe on the way through other servers either.
 const MAX_URL_QUERY: usize = 16 * 1024;
@@ -43,7 +44,17 @@ impl Refusal {
         if let Some(methods) = self.allow {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
         }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         response
+    }
+}
+
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        let code = if let BodyError::Busy = error { code::UNAVAILABLE } else { code::BAD_USER_INPUT };
+        Self { code, ..refuse(error.status(), error.to_string()) }
     }
 }
 
@@ -72,30 +83,52 @@ pub async fn endpoint(State(app): State<Arc<App>>, Extension(about): Extension<A
     };
     let kept_token = cookie::presented(&app, request.uri(), headers);
     let (parts, body) = request.into_parts();
-    let asked = match asked_by(&parts, body, &app).await {
-        Ok(asked) => asked,
-        Err(refusal) => return refusal.told(&about, media_type),
-    };
+    if let Err(refusal) = check_head(&parts) {
+        return refusal.told(&about, media_type);
+    }
     let mut authenticated = authenticate(&app, &about, &parts.headers).await;
     if let Ok(Principal::Known(actor)) = &authenticated {
         let span = tracing::Span::current();
         span.record("user_id", actor.user_id().map(tracing::field::display));
         span.record("api_key_id", actor.api_key_id().map(tracing::field::display));
     }
+    // Whoever sends what does not hold is a stranger, and counted as one. Before anything of the body is read.
+    let mut allowance = app.identity.allowance(authenticated.as_ref().unwrap_or(&Principal::Anonymous), &about.client);
+    let may_ask = allowance.retry_after.is_none();
+    let sender = match &authenticated {
+        Ok(Principal::Known(_)) if may_ask => Sender::Known,
+        // Who may ask no more may still sign in again, as a stranger.
+        Ok(Principal::Known(_)) => Sender::Stranger,
+        _ if may_ask => Sender::Stranger,
+        _ => return limited(&about, media_type, allowance),
+    };
+    let (asked, memory) = match asked_by(&parts, body, &app, &about, sender).await {
+        Ok(asked) => asked,
+        Err(refusal) if refusal.status == StatusCode::PAYLOAD_TOO_LARGE && sender == Sender::Stranger => {
+            // What would be taken of somebody else: why this is nobody else.
+            return match authenticated {
+                _ if !may_ask => limited(&about, media_type, allowance),
+                Err(error) => respond_failed(&about, media_type, &error),
+                Ok(_) => refusal.told(&about, media_type),
+            };
+        }
+        Err(refusal) => return refusal.told(&about, media_type),
+    };
     // Signing in again must work whatever token the client still sends along, and is a stranger's request. What has not
     // been looked at before is looked at for whoever may ask once more.
     let known = app.documents.known(&asked);
     if known.as_ref().is_some_and(|known| known.signs_in(&asked)) {
+        if let Ok(Principal::Known(_)) = authenticated {
+            allowance = app.identity.allowance(&Principal::Anonymous, &about.client);
+        }
         authenticated = Ok(Principal::Anonymous);
     }
-    // Whoever sends what does not hold is a stranger, and counted as one. Before anything is done for them.
-    let allowance = app.identity.allowance(authenticated.as_ref().unwrap_or(&Principal::Anonymous), &about.client);
     let is_known = known.is_some();
     let key = match key_in(&parts.headers) {
         Ok(key) => key,
         Err(problem) => return refuse(StatusCode::BAD_REQUEST, problem).told(&about, media_type),
     };
-    let call = Call { app: &app, about: &about, media_type, is_get, asked, is_known, kept_token, key };
+    let call = Call { app: &app, about: &about, media_type, is_get, asked, memory, is_known, kept_token, key };
     let mut response = match allowance.retry_after {
         Some(retry_after) => call.failed(&Error::RateLimited { retry_after }),
         None => call.answer(authenticated).await,
@@ -111,6 +144,8 @@ struct Call<'a> {
     media_type: &'static str,
     is_get: bool,
     asked: Asked,
+    /// What is asked takes it.
+    memory: Memory,
     /// It has been looked at before.
     is_known: bool,
     kept_token: Option<String>,
@@ -118,10 +153,22 @@ struct Call<'a> {
     key: Option<String>,
 }
 
+fn respond_failed(about: &About, media_type: &'static str, error: &Error) -> Response {
+    let answer = failed(error);
+    respond(about, media_type, status_of(&answer), answer)
+}
+
+/// To whoever has asked too often.
+fn limited(about: &About, media_type: &'static str, allowance: Allowance) -> Response {
+    let error = Error::RateLimited { retry_after: allowance.retry_after.unwrap_or_default() };
+    let mut response = respond_failed(about, media_type, &error);
+    response.extensions_mut().insert(Left(allowance));
+    response
+}
+
 impl Call<'_> {
     fn failed(&self, error: &Error) -> Response {
-        let answer = failed(error);
-        respond(self.about, self.media_type, status_of(&answer), answer)
+        respond_failed(self.about, self.media_type, error)
     }
 
     fn refused(&self, reasons: Vec<Refused>) -> Response {
@@ -161,6 +208,7 @@ impl Call<'_> {
             Ok(ready) => ready,
             Err(reasons) => return self.refused(reasons),
         };
+        self.memory.keep_one_form();
         if self.is_get && ready.guarded.is_mutation {
             return not_by_this_method("mutations go by POST", "POST").told(about, media_type);
         }
@@ -211,16 +259,36 @@ impl Call<'_> {
     }
 }
 
-async fn asked_by(parts: &Parts, body: Body, app: &App) -> Result<Asked, Refusal> {
+/// What a request's head alone tells to be wrong with it.
+fn check_head(parts: &Parts) -> Result<(), Refusal> {
     if parts.uri.query().is_some_and(|query| query.len() > MAX_URL_QUERY) {
         let message = format!("the URL's query string is longer than {MAX_URL_QUERY} bytes: send the request by POST");
         return Err(refuse(StatusCode::URI_TOO_LONG, message));
     }
     match parts.method {
-        Method::GET | Method::HEAD => from_url(&parts.uri),
-        Method::POST => from_body(&parts.headers, body, app).await,
+        Method::GET | Method::HEAD => Ok(()),
+        Method::POST => {
+            if is_json(&parts.headers) {
+                return Ok(());
+            }
+            let message = "send the request as application/json, in UTF-8";
+            Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
+        }
         _ => Err(not_by_this_method("send queries by POST or GET, mutations by POST", "GET, HEAD, POST")),
     }
+}
+
+async fn asked_by(
+    parts: &Parts,
+    body: Body,
+    app: &App,
+    about: &About,
+    sender: Sender,
+) -> Result<(Asked, Memory), Refusal> {
+    if is_get(&parts.method) {
+        return from_url(&parts.uri, app, sender).await;
+    }
+    from_body(body::read(app, about, sender, body).await?).await
 }
 
 /// An answer that is nothing but this error, to whatever was asked.
@@ -305,36 +373,27 @@ struct UrlParameters {
     extensions: Option<String>,
 }
 
-fn from_url(uri: &Uri) -> Result<Asked, Refusal> {
+async fn from_url(uri: &Uri, app: &App, sender: Sender) -> Result<(Asked, Memory), Refusal> {
     let Query(parameters) = Query::<UrlParameters>::try_from_uri(uri)
         .map_err(|_| refuse(StatusCode::BAD_REQUEST, "the URL's query string cannot be read"))?;
-    let json = |name: &str, text: Option<&str>| match text {
-        None | Some("") => Ok(Value::Null),
-        Some(text) => serde_json::from_str(text)
-            .map_err(|_| refuse(StatusCode::BAD_REQUEST, format!("`{name}` must be a JSON object"))),
+    let json = async |name: &str, text: Option<String>| {
+        let text = text.filter(|text| !text.is_empty()).unwrap_or_else(|| "null".to_owned());
+        body::json_of(app, sender, &text).await.map_err(|error| match error {
+            JsonError::Body(error) => error.into(),
+            JsonError::Json(_) => refuse(StatusCode::BAD_REQUEST, format!("`{name}` must be a JSON object")),
+        })
     };
-    asked(
-        parameters.query,
-        parameters.operation_name.filter(|name| !name.is_empty()),
-        json("variables", parameters.variables.as_deref())?,
-        json("extensions", parameters.extensions.as_deref())?,
-    )
+    let (variables, memory) = json("variables", parameters.variables).await?;
+    let (extensions, _memory) = json("extensions", parameters.extensions).await?;
+    let operation_name = parameters.operation_name.filter(|name| !name.is_empty());
+    Ok((asked(parameters.query, operation_name, variables, extensions)?, memory))
 }
 
-async fn from_body(headers: &HeaderMap, body: Body, app: &App) -> Result<Asked, Refusal> {
-    if !is_json(headers) {
-        let message = "send the request as application/json, in UTF-8";
-        return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
-    }
-    let body = read_body(body, app).await.map_err(|error| match error {
-        BodyError::TooLarge => {
-            refuse(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {} bytes", app.options.max_body))
-        }
-        BodyError::TooSlow => refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
-        BodyError::BrokeOff => refuse(StatusCode::BAD_REQUEST, "the body broke off"),
+async fn from_body(body: body::Whole<'_>) -> Result<(Asked, Memory), Refusal> {
+    let (body, memory) = body.json().await.map_err(|error| match error {
+        JsonError::Body(error) => error.into(),
+        JsonError::Json(error) => refuse(StatusCode::BAD_REQUEST, format!("the body is no JSON in UTF-8: {error}")),
     })?;
-    let body: Value = serde_json::from_slice(&body)
-        .map_err(|error| refuse(StatusCode::BAD_REQUEST, format!("the body is no JSON in UTF-8: {error}")))?;
     let Value::Object(mut body) = body else {
         return Err(refuse(StatusCode::BAD_REQUEST, "the body must be one JSON object; batches are not answered"));
     };
@@ -345,7 +404,7 @@ async fn from_body(headers: &HeaderMap, body: Body, app: &App) -> Result<Asked, 
     };
     let (query, operation_name) = (text("query")?, text("operationName")?.filter(|name| !name.is_empty()));
     let mut object = |name: &str| body.remove(name).unwrap_or_default();
-    asked(query, operation_name, object("variables"), object("extensions"))
+    Ok((asked(query, operation_name, object("variables"), object("extensions"))?, memory))
 }
 
 fn asked(

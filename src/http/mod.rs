@@ -5,6 +5,7 @@
 
 mod admission;
 mod authzen;
+mod body;
 mod client;
 mod cookie;
 mod front_ends;
@@ -21,7 +22,6 @@ mod shares;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{any, delete, get, post};
@@ -29,6 +29,8 @@ use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
 
+use body::AllBodies;
+pub use body::BodyLimits;
 pub use front_ends::dashboard_is_built_in;
 pub use server::{Certificate, ServerSettings, serve};
 use shares::Shares;
@@ -43,10 +45,7 @@ use crate::identity::Identity;
 pub struct Options {
     /// Peers whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// The largest request body, in bytes.
-    pub max_body: usize,
-    /// How long a client may take to send it.
-    pub body_timeout: Duration,
+    pub bodies: BodyLimits,
     /// Requests answered at a time.
     pub max_requests: usize,
     /// Of them, those of one client.
@@ -81,6 +80,7 @@ pub struct App {
     heartbeat: health::Heartbeat,
     places: Arc<Semaphore>,
     places_by_address: Arc<Shares>,
+    bodies: AllBodies,
 }
 
 impl App {
@@ -95,6 +95,7 @@ impl App {
         let documents = Documents::new(&schema::sdl(federation), options.limits, options.trusted.clone())?;
         let places = Arc::new(Semaphore::new(options.max_requests));
         let places_by_address = Shares::new(options.max_requests_per_address, Vec::new());
+        let bodies = AllBodies::new(&options.bodies);
         Ok(Arc::new(Self {
             identity,
             schema,
@@ -105,6 +106,7 @@ impl App {
             heartbeat: health::Heartbeat::default(),
             places,
             places_by_address,
+            bodies,
         }))
     }
 

@@ -11,8 +11,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::App;
+use super::body::{self, BodyError, Sender};
 use super::client::{base_url, metadata_cache};
-use super::request::{About, begin, begin_known, counted, media_type, read_body};
+use super::request::{About, begin, begin_known, counted, media_type};
 use crate::clock::whole_seconds;
 use crate::identity::permissions::PERMISSIONS;
 use crate::identity::{Error, Failure, LiveToken, Principal};
@@ -25,13 +26,13 @@ pub async fn introspect(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let token = match token_of(&app, &headers, body).await {
-        Ok(token) => token,
-        Err(response) => return response,
-    };
     let (caller, left) = match begin_known(&app, &about, &headers).await {
         Ok(begun) => begun,
         Err(refused) => return refused.told(|error| failed(&error)),
+    };
+    let token = match token_of(&app, &about, Sender::Known, &headers, body).await {
+        Ok(token) => token,
+        Err(response) => return counted(&caller, left, response),
     };
     let response = match app.identity.introspect(&caller, &token).await {
         Ok(Some(token)) => Json(told(&app, &token)).into_response(),
@@ -70,13 +71,13 @@ pub async fn revoke(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let token = match token_of(&app, &headers, body).await {
-        Ok(token) => token,
-        Err(response) => return response,
-    };
     let (caller, left) = match begin(&app, &about, Principal::Anonymous) {
         Ok(begun) => begun,
         Err(refused) => return refused.told(|error| failed(&error)),
+    };
+    let token = match token_of(&app, &about, Sender::Stranger, &headers, body).await {
+        Ok(token) => token,
+        Err(response) => return counted(&caller, left, response),
     };
     let response = match app.identity.revoke_token(&caller, &token).await {
         Ok(_) => StatusCode::OK.into_response(),
@@ -109,19 +110,33 @@ pub async fn metadata(State(app): State<Arc<App>>, request: Request) -> Response
 }
 
 /// The token of a form (application/x-www-form-urlencoded), as both RFCs want it sent.
-async fn token_of(app: &App, headers: &HeaderMap, body: Body) -> Result<String, Response> {
+async fn token_of(
+    app: &App,
+    about: &About,
+    sender: Sender,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<String, Response> {
     let invalid = |problem: &str| refuse(StatusCode::BAD_REQUEST, "invalid_request", problem);
     if !media_type(headers).eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(invalid("send the token as a form, application/x-www-form-urlencoded"));
     }
-    let body = read_body(body, app).await.map_err(|_| invalid("the body is too large, too slow or broke off"))?;
+    let body = body::read(app, about, sender, body).await.map_err(|error| not_read(&error))?;
+    body.check_values(b'&').map_err(|error| not_read(&error))?;
     let form: Vec<(String, String)> =
-        serde_urlencoded::from_bytes(&body).map_err(|_| invalid("the body is no form in UTF-8"))?;
+        serde_urlencoded::from_bytes(&body.bytes).map_err(|_| invalid("the body is no form in UTF-8"))?;
     if form.iter().filter(|(name, _)| name == "token").count() > 1 {
         return Err(invalid("`token` stands twice"));
     }
     let mut form: HashMap<String, String> = form.into_iter().collect();
     form.remove("token").filter(|token| !token.is_empty()).ok_or_else(|| invalid("`token` is missing"))
+}
+
+fn not_read(error: &BodyError) -> Response {
+    if let BodyError::Busy = error {
+        return failed(&Error::Unavailable(None));
+    }
+    refuse(error.status(), "invalid_request", &error.to_string())
 }
 
 /// In the shape of RFC 6749, section 5.2.

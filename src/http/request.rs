@@ -6,14 +6,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http_body_util::LengthLimitError;
 use serde_json::json;
 use tokio::runtime::Handle;
 use tracing::Instrument;
@@ -142,26 +139,6 @@ fn tell_left(response: &mut Response, allowance: &Allowance) {
         if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(name, value);
         }
-    }
-}
-
-/// Why a body was not read.
-#[derive(Debug, PartialEq, Eq)]
-pub enum BodyError {
-    TooLarge,
-    TooSlow,
-    BrokeOff,
-}
-
-/// All of a request's body, within the limits of size and time.
-pub async fn read_body(body: Body, app: &App) -> Result<Bytes, BodyError> {
-    match tokio::time::timeout(app.options.body_timeout, axum::body::to_bytes(body, app.options.max_body)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) => {
-            let too_large = error.into_inner().is::<LengthLimitError>();
-            Err(if too_large { BodyError::TooLarge } else { BodyError::BrokeOff })
-        }
-        Err(_) => Err(BodyError::TooSlow),
     }
 }
 

@@ -16,11 +16,12 @@ pub struct Shares {
     exempt: Vec<IpNet>,
 }
 
-/// One, until it is dropped.
+/// A number of them, until it is dropped.
 pub struct Share {
     shares: Arc<Shares>,
     /// None for those that may have any number.
     address: Option<IpAddr>,
+    number: usize,
 }
 
 impl Shares {
@@ -28,19 +29,27 @@ impl Shares {
         Arc::new(Self { taken: Mutex::default(), allowed, exempt })
     }
 
-    /// None where this client has as many as it may have.
-    pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<Share> {
+    /// None where this client would have more than it may have.
+    pub fn take(self: &Arc<Self>, address: IpAddr, number: usize) -> Option<Share> {
         let address = address.to_canonical();
         let address = (!self.exempt.iter().any(|network| network.contains(&address))).then(|| network_of(address));
-        if let Some(address) = address {
-            let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = taken.entry(address).or_default();
-            if *count >= self.allowed {
-                return None;
-            }
-            *count += 1;
+        let mut share = Share { shares: self.clone(), address, number: 0 };
+        share.grow(number).then_some(share)
+    }
+}
+
+impl Share {
+    /// Whether the client may have so many more, and now has.
+    pub fn grow(&mut self, more: usize) -> bool {
+        let Some(address) = self.address else { return true };
+        let mut taken = self.shares.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.get(&address).copied().unwrap_or_default().saturating_add(more);
+        if count > self.shares.allowed {
+            return false;
         }
-        Some(Share { shares: self.clone(), address })
+        taken.insert(address, count);
+        self.number += more;
+        true
     }
 }
 
@@ -49,7 +58,7 @@ impl Drop for Share {
         let Some(address) = self.address else { return };
         let mut taken = self.shares.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = taken.get_mut(&address) {
-            *count = count.saturating_sub(1);
+            *count = count.saturating_sub(self.number);
             if *count == 0 {
                 taken.remove(&address);
             }

@@ -1,5 +1,6 @@
 //! Who makes a request, from where, and the transaction it reads in.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -8,6 +9,7 @@ use uuid::Uuid;
 use super::audit::{Person, key_gid, user_gid};
 use super::principals::{Kept, topics_of_session};
 use super::{Error, Identity, Repeatable, Result, rules};
+use crate::address;
 use crate::store::access::SessionAccess;
 use crate::store::api_keys::KeyAccess;
 use crate::store::changes::Topic;
@@ -21,6 +23,13 @@ pub struct Client {
     pub ip_address: Option<String>,
     pub user_agent: Option<String>,
     pub device_fingerprint: Option<String>,
+}
+
+impl Client {
+    /// The address, where one is known.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.ip_address.as_deref().and_then(address::parse)
+    }
 }
 
 /// Who makes a request.

@@ -160,7 +160,7 @@ fn ask(limiter: &Limiter, key: Whose, limit: NonZeroU32) -> Allowance {
 }
 
 fn address_of(client: &Client) -> Option<IpAddr> {
-    client.ip_address.as_deref().and_then(|address| address.parse().ok()).map(network_of)
+    client.address().map(network_of)
 }
 
 /// The address that stands for a client: whoever has an IPv6 address has all of its network's 2^64.

@@ -319,13 +319,15 @@ async fn a_large_request_is_bounded_whatever_it_repeats() {
     for subject in [
         json!({ "type": "user", "id": "A".repeat(900_000) }),
         json!("A".repeat(900_000)),
-        json!({ "type": "user", "id": world.alice, "properties": vec![Vec::<u8>::new(); 200_000] }),
+        json!({ "type": "user", "id": world.alice, "properties": vec![Vec::<u8>::new(); 5000] }),
     ] {
         let body = json!({ "subject": subject, "action": { "name": "call:view" }, "evaluations": items });
         let answer = world.gateway.post("/access/v1/evaluations", body).await;
         assert_eq!(decisions(&answer), vec![false; 1000]);
         assert!(answer.body.to_string().len() < 250_000, "nothing of it comes back");
     }
+    let many = json!({ "evaluations": items, "context": vec![Vec::<u8>::new(); 200_000] });
+    assert_eq!(world.gateway.post("/access/v1/evaluations", many).await.status, 413);
 }
 
 #[tokio::test]

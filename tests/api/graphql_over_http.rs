@@ -278,7 +278,7 @@ async fn requests_by_get_are_read() {
 #[tokio::test]
 async fn statuses_tell_what_kept_the_data_from_being_there() {
     let mut setup = Setup::usual();
-    setup.options.max_body = 10_000;
+    setup.options.bodies.stranger_bytes = 10_000;
     let app = TestApp::start_with(setup).await;
     let call = |method: &'static str| sent(method, "/graphql");
     let head = |query: &str| Sent { method: "HEAD", ..get(&[("query", query)]) };

@@ -10,6 +10,7 @@ mod audit_proof;
 mod authzen;
 mod background;
 mod backups;
+mod bodies;
 mod clocks;
 mod connections;
 mod database;

@@ -95,8 +95,8 @@ async fn bodies_that_are_no_graphql_request_are_refused_in_graphqls_own_shape() 
     }
     let deep = format!(
         "{{\"query\": \"{{ __typename }}\", \"variables\": {{\"a\": {}{}}}}}",
-        "[".repeat(5000),
-        "]".repeat(5000)
+        "[".repeat(900),
+        "]".repeat(900)
     );
     for body in [
         "",
@@ -190,7 +190,7 @@ async fn a_panic_is_an_answer_like_others() {
     let routes = Router::new().route("/graphql", any(panics)).route("/auth/me", any(panics));
     let whole = voicehive_identity::http::surround(app.app.clone(), routes);
     let ask = async |path: &str| {
-        let request = Request::post(path).header("x-request-id", "mine").body(Body::empty()).expect("a request");
+        let request = Request::post(path).header("host", "a").header("x-request-id", "mine").body(Body::empty()).expect("a request");
         let answer = whole.clone().oneshot(request).await.expect("answered");
         assert_eq!((answer.status().as_u16(), answer.headers()["x-request-id"].as_bytes()), (500, &b"mine"[..]));
         let body = answer.into_body().collect().await.expect("whole").to_bytes();

@@ -91,6 +91,14 @@ fn bad_values_are_refused_with_key_place_found_and_expected() {
         ("limits: {body_bytes: '1023'}", "from 1024 to"),
         ("limits: {body_bytes: 1MiB}", r#"found "1MiB""#),
         ("limits: {body_bytes: '99999999999999999999999'}", "from 1024 to"),
+        (
+            "limits: {body_bytes: '4194305'}",
+            "limits.bodies_bytes in the defaults: found 8388608, expected at least 2 times limits.body_bytes, which is 4194305",
+        ),
+        (
+            "limits: {stranger_body_bytes: '1048576', bodies_bytes: '2097152'}",
+            "limits.bodies_bytes in FILE: found 2097152, expected at least 8 times limits.stranger_body_bytes",
+        ),
         ("graphql: {introspection: 1}", "expected true or false"),
         (
             "http: {trusted_proxies: [10.0.0.0/8, ten]}",

@@ -17,9 +17,10 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::App;
+use super::body::{self, BodyError, JsonError, Memory, Sender};
 use super::client::{base_url, metadata_cache};
 use super::media_type::is_json;
-use super::request::{About, BodyError, Left, begin_known, counted, read_body};
+use super::request::{About, Left, begin_known, counted};
 use crate::clock::whole_seconds;
 use crate::identity::{Caller, Check, Decision, Error, MAX_CHECKS, Reason};
 
@@ -90,6 +91,9 @@ impl IntoResponse for Refusal {
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"));
         }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         response
     }
 }
@@ -100,7 +104,7 @@ fn failed(error: &Error) -> Response {
         Error::Forbidden(_) | Error::PasswordChangeRequired => (StatusCode::FORBIDDEN, None),
         Error::BadInput { .. } => (StatusCode::BAD_REQUEST, None),
         Error::RateLimited { retry_after } => (StatusCode::TOO_MANY_REQUESTS, Some(whole_seconds(*retry_after))),
-        Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, Some(1)),
+        Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, None),
         Error::Internal(cause) => {
             tracing::error!(cause, "request_failed");
             let message = "something went wrong on our side; tell the operators the X-Request-ID of this answer";
@@ -119,6 +123,8 @@ pub struct Asked {
     caller: Caller,
     left: Left,
     object: Map<String, Value>,
+    /// The object takes it.
+    memory: Memory,
 }
 
 impl FromRequest<Arc<App>> for Asked {
@@ -135,32 +141,35 @@ impl FromRequest<Arc<App>> for Asked {
         if let Err(error) = app.identity.may_check_access(&caller) {
             return Err(counted(&caller, left, failed(&error)));
         }
-        match read_object(app, headers, body).await {
-            Ok(object) => Ok(Self { caller, left, object }),
+        match read_object(app, &about, headers, body).await {
+            Ok((object, memory)) => Ok(Self { caller, left, object, memory }),
             Err(refusal) => Err(counted(&caller, left, refusal.into_response())),
         }
     }
 }
 
-async fn read_object(app: &App, headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, Refusal> {
+async fn read_object(
+    app: &App,
+    about: &About,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Map<String, Value>, Memory), Refusal> {
     if !is_json(headers) {
         return Err(invalid("send the request as application/json"));
     }
-    let body = read_body(body, app).await.map_err(|error| match error {
-        BodyError::TooLarge => Refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large".to_owned()),
-        BodyError::TooSlow => Refusal(StatusCode::REQUEST_TIMEOUT, "the body took too long".to_owned()),
-        BodyError::BrokeOff => invalid("the body broke off"),
-    })?;
-    match serde_json::from_slice(&body) {
-        Ok(Value::Object(object)) => Ok(object),
+    let refuse = |error: &BodyError| Refusal(error.status(), error.to_string());
+    let body = body::read(app, about, Sender::Known, body).await.map_err(|error| refuse(&error))?;
+    match body.json().await {
+        Ok((Value::Object(object), memory)) => Ok((object, memory)),
         Ok(_) => Err(invalid("the body must be a JSON object")),
-        Err(error) => Err(invalid(format!("the body is no JSON: {error}"))),
+        Err(JsonError::Body(error)) => Err(refuse(&error)),
+        Err(JsonError::Json(error)) => Err(invalid(format!("the body is no JSON: {error}"))),
     }
 }
 
 /// One question, one answer.
 pub async fn evaluation(State(app): State<Arc<App>>, asked: Asked) -> Response {
-    let Asked { caller, left, object } = asked;
+    let Asked { caller, left, object, memory: _memory } = asked;
     let response = one(&app, &caller, object).await;
     counted(&caller, left, response)
 }
@@ -178,12 +187,12 @@ async fn one(app: &App, caller: &Caller, object: Map<String, Value>) -> Response
 
 /// Many questions, answered in their order. Without `evaluations`, the one that the object itself asks.
 pub async fn evaluations(State(app): State<Arc<App>>, asked: Asked) -> Response {
-    let Asked { caller, left, object } = asked;
-    let response = many(&app, &caller, object).await;
+    let Asked { caller, left, object, memory } = asked;
+    let response = many(&app, &caller, object, memory).await;
     counted(&caller, left, response)
 }
 
-async fn many(app: &App, caller: &Caller, mut object: Map<String, Value>) -> Response {
+async fn many(app: &App, caller: &Caller, mut object: Map<String, Value>, memory: Memory) -> Response {
     let items = match object.remove("evaluations") {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Array(items)) => items,
@@ -201,6 +210,8 @@ async fn many(app: &App, caller: &Caller, mut object: Map<String, Value>) -> Res
         return invalid(problem).into_response();
     }
     let asked: Vec<_> = items.iter().map(|item| evaluation_of(item, &object)).collect();
+    // What was asked is known: others need not wait until it is answered.
+    drop((items, object, memory));
     match decide(app, caller, &asked).await {
         Ok(mut decisions) => {
             if let Some(last) = stops_at

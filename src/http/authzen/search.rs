@@ -117,7 +117,7 @@ fn nothing(page: Token) -> Response {
 }
 
 pub async fn subject(State(app): State<Arc<App>>, asked: Asked) -> Response {
-    let Asked { caller, left, object } = asked;
+    let Asked { caller, left, object, memory: _memory } = asked;
     let response = find_subjects(&app, &caller, object).await.unwrap_or_else(|error| failed(&error));
     counted(&caller, left, response)
 }
@@ -170,7 +170,7 @@ fn read_cursor(text: &str) -> Option<UserCursor> {
 }
 
 pub async fn resource(State(app): State<Arc<App>>, asked: Asked) -> Response {
-    let Asked { caller, left, object } = asked;
+    let Asked { caller, left, object, memory: _memory } = asked;
     let response = find_resources(&app, &caller, object).await.unwrap_or_else(|error| failed(&error));
     counted(&caller, left, response)
 }
@@ -206,7 +206,7 @@ async fn find_resources(app: &App, caller: &Caller, object: Map<String, Value>) 
 }
 
 pub async fn action(State(app): State<Arc<App>>, asked: Asked) -> Response {
-    let Asked { caller, left, object } = asked;
+    let Asked { caller, left, object, memory: _memory } = asked;
     let response = find_actions(&app, &caller, object).await.unwrap_or_else(|error| failed(&error));
     counted(&caller, left, response)
 }

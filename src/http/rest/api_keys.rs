@@ -13,6 +13,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{App, failed, instant, known, malformed, read, with_detail};
+use crate::http::body::Sender;
 use crate::http::request::{About, counted};
 use crate::identity::{Failure, NewApiKey, Principal, RefusalCode};
 use crate::store::api_keys::{ApiKey, KeyCursor};
@@ -42,13 +43,13 @@ pub async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let new: NewKey = match read(&app, &headers, body).await {
-        Ok(new) => new,
-        Err(response) => return response,
-    };
     let (caller, left) = match known(&app, &about, &headers).await {
         Ok(known) => known,
         Err(response) => return response,
+    };
+    let new: NewKey = match read(&app, &about, Sender::Known, &headers, body).await {
+        Ok(new) => new,
+        Err(response) => return counted(&caller, left, response),
     };
     let expires_at = match new.expires_days.filter(|days| *days != 0) {
         None => None,

@@ -15,8 +15,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::body::{self, BodyError, JsonError, Sender};
 use super::media_type::is_json;
-use super::request::{About, BodyError, Left, begin, begin_known, counted, read_body, session_id};
+use super::request::{About, Left, begin, begin_known, counted, session_id};
 use super::{App, cookie};
 use crate::clock::whole_seconds;
 use crate::graphql::shortened;
@@ -56,13 +57,13 @@ pub async fn login(
     if !cookie::may_be_set(&app, &uri, &headers) {
         return with_detail(StatusCode::FORBIDDEN, "Not from another site");
     }
-    let login: Login = match read(&app, &headers, body).await {
-        Ok(login) => login,
-        Err(response) => return response,
-    };
     let (caller, left) = match begin(&app, &about, Principal::Anonymous) {
         Ok(begun) => begun,
         Err(refused) => return refused.told(|error| failed(&Failure::Error(error))),
+    };
+    let login: Login = match read(&app, &about, Sender::Stranger, &headers, body).await {
+        Ok(login) => login,
+        Err(response) => return counted(&caller, left, response),
     };
     let sign_in = SignIn { email: &login.email, password: &login.password, remember_me: login.remember_me };
     let outcome = app.identity.sign_in(&caller, sign_in).await;
@@ -79,23 +80,23 @@ pub async fn refresh(
     if !cookie::may_be_set(&app, &uri, &headers) {
         return with_detail(StatusCode::FORBIDDEN, "Not from another site");
     }
-    let kept = cookie::presented(&app, &uri, &headers);
-    let read = match &kept {
-        Some(_) => read_optional(&app, &headers, body).await.map(Option::unwrap_or_default),
-        None => read(&app, &headers, body).await,
-    };
-    let refresh: Refresh = match read {
-        Ok(refresh) => refresh,
-        Err(response) => return response,
-    };
-    if refresh.refresh_token.is_empty() && kept.is_none() {
-        return malformed("refresh_token", "is missing");
-    }
-    let token = kept.filter(|_| refresh.refresh_token.is_empty()).unwrap_or(refresh.refresh_token);
     let (caller, left) = match begin(&app, &about, Principal::Anonymous) {
         Ok(begun) => begun,
         Err(refused) => return refused.told(|error| failed(&Failure::Error(error))),
     };
+    let kept = cookie::presented(&app, &uri, &headers);
+    let read = match &kept {
+        Some(_) => read_optional(&app, &about, Sender::Stranger, &headers, body).await.map(Option::unwrap_or_default),
+        None => read(&app, &about, Sender::Stranger, &headers, body).await,
+    };
+    let refresh: Refresh = match read {
+        Ok(refresh) => refresh,
+        Err(response) => return counted(&caller, left, response),
+    };
+    if refresh.refresh_token.is_empty() && kept.is_none() {
+        return counted(&caller, left, malformed("refresh_token", "is missing"));
+    }
+    let token = kept.filter(|_| refresh.refresh_token.is_empty()).unwrap_or(refresh.refresh_token);
     let outcome = app.identity.refresh(&caller, &token).await;
     counted(&caller, left, outcome.map_or_else(|failure| failed(&failure), |signed_in| tokens(&app, &signed_in)))
 }
@@ -106,13 +107,13 @@ pub async fn logout(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let logout: Logout = match read_optional(&app, &headers, body).await {
-        Ok(logout) => logout.unwrap_or_default(),
-        Err(response) => return response,
-    };
     let (caller, _, left) = match signed_in(&app, &about, &headers).await {
         Ok(signed_in) => signed_in,
         Err(response) => return response,
+    };
+    let logout: Logout = match read_optional(&app, &about, Sender::Known, &headers, body).await {
+        Ok(logout) => logout.unwrap_or_default(),
+        Err(response) => return counted(&caller, left, response),
     };
     let which = match (&logout.session_id, logout.all_sessions) {
         (_, true) => SignOut::All,
@@ -270,26 +271,44 @@ fn malformed(field: &str, problem: &str) -> Response {
 }
 
 /// The body as a `T`.
-async fn read<T: DeserializeOwned>(app: &App, headers: &HeaderMap, body: Body) -> Result<T, Response> {
-    read_optional(app, headers, body).await?.ok_or_else(|| malformed("", "the body is empty"))
+async fn read<T: DeserializeOwned>(
+    app: &App,
+    about: &About,
+    sender: Sender,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<T, Response> {
+    read_optional(app, about, sender, headers, body).await?.ok_or_else(|| malformed("", "the body is empty"))
 }
 
-async fn read_optional<T: DeserializeOwned>(app: &App, headers: &HeaderMap, body: Body) -> Result<Option<T>, Response> {
-    let body = read_body(body, app).await.map_err(|error| match error {
-        BodyError::TooLarge => with_detail(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
-        BodyError::TooSlow => with_detail(StatusCode::REQUEST_TIMEOUT, "The body took too long"),
-        BodyError::BrokeOff => with_detail(StatusCode::BAD_REQUEST, "The body broke off"),
-    })?;
-    if body.is_empty() {
+async fn read_optional<T: DeserializeOwned>(
+    app: &App,
+    about: &About,
+    sender: Sender,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Option<T>, Response> {
+    let body = body::read(app, about, sender, body).await.map_err(|error| not_read(&error))?;
+    if body.bytes.is_empty() {
         return Ok(None);
     }
     // A form of another site's page can hold JSON, and browsers send it without asking.
     if !is_json(headers) {
         return Err(with_detail(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send the body as application/json, in UTF-8"));
     }
-    let value: Value = serde_json::from_slice(&body).map_err(|error| malformed("", &format!("no JSON: {error}")))?;
+    let (value, _memory) = body.json().await.map_err(|error| match error {
+        JsonError::Body(error) => not_read(&error),
+        JsonError::Json(error) => malformed("", &format!("no JSON: {error}")),
+    })?;
     if value.is_null() {
         return Ok(None);
     }
     serde_json::from_value(value).map(Some).map_err(|error| malformed("", &error.to_string()))
+}
+
+fn not_read(error: &BodyError) -> Response {
+    if let BodyError::Busy = error {
+        return failed(&Failure::Error(Error::Unavailable(None)));
+    }
+    with_detail(error.status(), &format!("Not taken: {error}"))
 }

@@ -30,6 +30,9 @@ const MAX_HEADERS: usize = 100;
 const MAX_HEAD_BYTES: u32 = 32 * 1024;
 /// Requests at once on one connection.
 const MAX_STREAMS: u32 = 100;
+/// Bytes of bodies that nobody has read yet, of one request and of a connection (HTTP/2): its least.
+const STREAM_WINDOW: u32 = 32 * 1024;
+const CONNECTION_WINDOW: u32 = 65_535;
 /// How long a connection that is over may take to say so.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -81,6 +84,8 @@ impl Connections {
         http.http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(MAX_HEAD_BYTES)
             .keep_alive_interval(Some(Duration::from_secs(20)))
             .keep_alive_timeout(Duration::from_secs(10));

@@ -41,7 +41,7 @@ impl Places {
 impl Place {
     /// None where this address has as many as it may have.
     pub fn at(self, peer: IpAddr) -> Option<TakenPlace> {
-        let share = self.by_address.take(peer)?;
+        let share = self.by_address.take(peer, 1)?;
         Some(TakenPlace { _place: self.place, _share: share })
     }
 }

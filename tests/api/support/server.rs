@@ -15,7 +15,7 @@ use voicehive_identity::clock::Clock;
 use voicehive_identity::graphql::SchemaOptions;
 use voicehive_identity::graphql::documents::Trusted;
 use voicehive_identity::graphql::guard::Limits;
-use voicehive_identity::http::{self, App, Options, ServerSettings};
+use voicehive_identity::http::{self, App, BodyLimits, Options, ServerSettings};
 use voicehive_identity::identity::{Algorithm, HashingSettings, Identity, Lockout, Settings, ThrottleSettings};
 use voicehive_identity::store::{Database, PoolSettings, Routes, changes};
 use voicehive_identity::telemetry::metrics;
@@ -112,8 +112,14 @@ impl Setup {
             Limits { tokens: 10_000, directives: 100, aliases: 500, root_fields: 50, depth: 15, cost: 200_000 };
         let options = Options {
             trusted_proxies: Vec::new(),
-            max_body: 1024 * 1024,
-            body_timeout: Duration::from_secs(2),
+            bodies: BodyLimits {
+                bytes: 1024 * 1024,
+                stranger_bytes: 64 * 1024,
+                values: 20_000,
+                stranger_values: 1000,
+                bytes_at_once: 8 * 1024 * 1024,
+                timeout: Duration::from_secs(2),
+            },
             max_requests: 1024,
             max_requests_per_address: 1024,
             refresh_cookie: false,
