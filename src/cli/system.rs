@@ -10,7 +10,9 @@ use anyhow::Context;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::clock::Clock;
-use crate::config::{self, Config, DatabaseConfig, Environment, HealthDetails, JwtAlgorithm, Pooler, Secret, SslMode};
+use crate::config::{
+    self, Config, DatabaseConfig, Environment, ForwardedHeader, HealthDetails, JwtAlgorithm, Pooler, Secret, SslMode,
+};
 use crate::graphql::SchemaOptions;
 use crate::graphql::documents::Trusted;
 use crate::graphql::guard::Limits;
@@ -253,6 +255,7 @@ pub fn http_options(config: &Config) -> anyhow::Result<Options> {
     };
     Ok(Options {
         trusted_proxies: config.http.trusted_proxies.clone(),
+        reads_forwarded: config.http.forwarded_header == ForwardedHeader::Forwarded,
         bodies: BodyLimits {
             bytes: limits.body_bytes,
             stranger_bytes: limits.stranger_body_bytes,

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    AuditConfig, AuthConfig, BootstrapConfig, Config, DatabaseConfig, Environment, GraphqlConfig, HashingConfig,
-    HealthConfig, HttpConfig, JwtAlgorithm, JwtConfig, LimitsConfig, LockoutConfig, LogConfig, LogFormat, Pooler,
-    TracesConfig,
+    AuditConfig, AuthConfig, BootstrapConfig, Config, DatabaseConfig, Environment, ForwardedHeader, GraphqlConfig,
+    HashingConfig, HealthConfig, HttpConfig, JwtAlgorithm, JwtConfig, LimitsConfig, LockoutConfig, LogConfig,
+    LogFormat, Pooler, TracesConfig,
 };
 
 impl Default for Config {
@@ -143,6 +143,7 @@ impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::XForwardedFor,
             metrics_listen: None,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),

@@ -247,6 +247,8 @@ pub struct HttpConfig {
     /// Proxies whose word on the client's address is taken: networks or single addresses. Default: none.
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
+    /// The header in which they say it. Default x-forwarded-for.
+    pub forwarded_header: ForwardedHeader,
     /// Host and port to serve `/metrics` on, instead of beside everything else. Default: none.
     #[serde(deserialize_with = "listen_address_or_none")]
     pub metrics_listen: Option<String>,
@@ -309,6 +311,16 @@ pub struct HealthConfig {
 pub enum HealthDetails {
     Public,
     Private,
+}
+
+/// Where proxies write a client's address.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`, and `X-Forwarded-Proto`.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
 }
 
 /// The audit trail.

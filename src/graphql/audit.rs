@@ -10,7 +10,7 @@ use super::errors::{GraphqlError, Result};
 use super::ids::{self, GlobalId};
 use super::loaders::{ApiKeyById, UserById};
 use super::node::{self, Node};
-use super::scalars::DateTime;
+use super::scalars::{DateTime, address_filter};
 use super::user::User;
 use super::viewer::Actor;
 use crate::identity::{origin_is_visible, require_ready, whole_detail};
@@ -131,7 +131,7 @@ pub struct AuditEventFilter {
     subject: Option<ID>,
     /// Done to this hotel, or to people of it, by id.
     hotel: Option<ID>,
-    /// From exactly this address.
+    /// From exactly this address, in whichever form of RFC 4291 it is written.
     ip_address: Option<String>,
     /// In the request whose answer had this id.
     request_id: Option<String>,
@@ -165,7 +165,7 @@ impl AuditEventFilter {
             actor: self.actor.map(|id| text(&id, "filter.actor")).transpose()?,
             subject,
             hotel: self.hotel.map(|id| ids::hotel_id(&id, "filter.hotel")).transpose()?,
-            ip_address: self.ip_address,
+            ip_address: address_filter(self.ip_address)?,
             request_id: self.request_id,
             occurred_after: self.occurred_after.map(|time| time.0),
             occurred_before: self.occurred_before.map(|time| time.0),

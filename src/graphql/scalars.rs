@@ -3,6 +3,9 @@
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use chrono::{SecondsFormat, Utc};
 
+use super::errors::{GraphqlError, Result};
+use crate::address;
+
 #[derive(Clone, Copy, Debug)]
 pub struct DateTime(pub chrono::DateTime<Utc>);
 
@@ -30,4 +33,12 @@ impl From<chrono::DateTime<Utc>> for DateTime {
     fn from(time: chrono::DateTime<Utc>) -> Self {
         Self(time)
     }
+}
+
+/// An address to look for, in the one form in which addresses are kept.
+pub fn address_filter(text: Option<String>) -> Result<Option<String>> {
+    let Some(text) = text else { return Ok(None) };
+    let problem = "is no address: it reads like 192.0.2.1 or 2001:db8::1";
+    let address = address::parse(&text).ok_or_else(|| GraphqlError::bad_input("filter.ipAddress", problem))?;
+    Ok(Some(address.to_string()))
 }

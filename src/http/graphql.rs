@@ -297,6 +297,11 @@ pub fn failure(about: &About, headers: &HeaderMap, error: &Error) -> Response {
     respond(about, acceptable(headers).unwrap_or(RESPONSE_JSON), status_of(&answer), answer)
 }
 
+/// An answer to a request that is refused for what it is, whatever it asks.
+pub fn not_taken(about: &About, headers: &HeaderMap, status: StatusCode, problem: String) -> Response {
+    refuse(status, problem).told(about, acceptable(headers).unwrap_or(RESPONSE_JSON))
+}
+
 /// The status of an answer: 200 where there is data; without, what kept it from being there.
 fn status_of(answer: &Answer) -> StatusCode {
     if answer.data != async_graphql::Value::Null || answer.errors.is_empty() {

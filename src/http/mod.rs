@@ -8,8 +8,10 @@ mod authzen;
 mod body;
 mod client;
 mod cookie;
+mod forwarded;
 mod front_ends;
 mod graphql;
+mod head;
 mod headers;
 mod health;
 mod idempotency;
@@ -31,6 +33,7 @@ use tokio::sync::Semaphore;
 
 use body::AllBodies;
 pub use body::BodyLimits;
+use client::Believed;
 pub use front_ends::dashboard_is_built_in;
 pub use server::{Certificate, ServerSettings, serve};
 use shares::Shares;
@@ -45,6 +48,8 @@ use crate::identity::Identity;
 pub struct Options {
     /// Peers whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// What they say stands in `Forwarded` (RFC 7239), and not in `X-Forwarded-For` and `X-Forwarded-Proto`.
+    pub reads_forwarded: bool,
     pub bodies: BodyLimits,
     /// Requests answered at a time.
     pub max_requests: usize,
@@ -67,6 +72,12 @@ pub struct Options {
     pub private_health_details: bool,
     /// Tell each answer's number of SQL statements in a header.
     pub show_statements: bool,
+}
+
+impl Options {
+    fn believed(&self) -> Believed<'_> {
+        Believed { proxies: &self.trusted_proxies, reads_forwarded: self.reads_forwarded }
+    }
 }
 
 /// What all handlers share.
@@ -161,6 +172,7 @@ pub fn surround(app: Arc<App>, routes: Router<Arc<App>>) -> Router {
         whole = whole.layer(cors);
     }
     whole
+        .layer(axum::middleware::from_fn(head::check))
         .layer(axum::middleware::map_response(headers::protect))
         .layer(axum::middleware::from_fn_with_state(app.clone(), request::run_to_the_end))
         .with_state(app)
@@ -171,5 +183,6 @@ pub fn private_router(app: Arc<App>) -> Router {
     Router::new()
         .route("/metrics", get(health::metrics))
         .route("/healthz", get(health::detailed_healthz))
+        .layer(axum::middleware::from_fn(head::check))
         .with_state(app)
 }

@@ -140,7 +140,7 @@ fn not_read(error: &BodyError) -> Response {
 }
 
 /// In the shape of RFC 6749, section 5.2.
-fn refuse(status: StatusCode, error: &str, description: &str) -> Response {
+pub fn refuse(status: StatusCode, error: &str, description: &str) -> Response {
     let mut response = (status, Json(json!({ "error": error, "error_description": description }))).into_response();
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"));

@@ -76,7 +76,7 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
     let began = Instant::now();
     let running = metrics::RunningRequest::begin();
     let request_id = request_id(&request, &app);
-    let client = client_of(&request, &app.options.trusted_proxies);
+    let client = client_of(&request, app.options.believed());
     let method = method_name(request.method());
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
     // Who calls us may be in the middle of a trace (W3C Trace Context).
@@ -93,7 +93,7 @@ pub async fn run_to_the_end(State(app): State<Arc<App>>, mut request: Request, n
         api_key_id = Empty,
         status = Empty
     );
-    let encrypted = is_encrypted(&request, &app.options.trusted_proxies);
+    let encrypted = is_encrypted(&request, app.options.believed());
     let about = About { request_id: request_id.clone(), client };
     request.extensions_mut().insert(about);
 

@@ -23,6 +23,7 @@ mod foreign_users;
 mod front_ends;
 mod graphql_over_http;
 mod guide;
+mod heads;
 mod health;
 mod hotels_and_roles;
 mod https;

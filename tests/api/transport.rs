@@ -190,7 +190,11 @@ async fn a_panic_is_an_answer_like_others() {
     let routes = Router::new().route("/graphql", any(panics)).route("/auth/me", any(panics));
     let whole = voicehive_identity::http::surround(app.app.clone(), routes);
     let ask = async |path: &str| {
-        let request = Request::post(path).header("host", "a").header("x-request-id", "mine").body(Body::empty()).expect("a request");
+        let request = Request::post(path)
+            .header("host", "a")
+            .header("x-request-id", "mine")
+            .body(Body::empty())
+            .expect("a request");
         let answer = whole.clone().oneshot(request).await.expect("answered");
         assert_eq!((answer.status().as_u16(), answer.headers()["x-request-id"].as_bytes()), (500, &b"mine"[..]));
         let body = answer.into_body().collect().await.expect("whole").to_bytes();

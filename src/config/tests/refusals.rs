@@ -105,6 +105,10 @@ fn bad_values_are_refused_with_key_place_found_and_expected() {
             "http.trusted_proxies in FILE: found a list, expected addresses",
         ),
         ("http: {trusted_proxies: [10.0.0.0/8, ten]}", r#""ten" is neither"#),
+        (
+            "http: {forwarded_header: via}",
+            r#"http.forwarded_header in FILE: found "via", expected one of x-forwarded-for, forwarded"#,
+        ),
         ("log: {format: xml}", r#"log.format in FILE: found "xml", expected one of auto, json, pretty"#),
         ("bootstrap: {demo_users: maybe}", "expected true or false"),
         ("bootstrap: {administrator: {password: p}}", "bootstrap.administrator.email in FILE: found nothing"),

@@ -88,6 +88,7 @@ fn every_key_has_a_variable() {
         ("VOICEHIVE_GRAPHQL__MAX_ROOT_FIELDS", "22", "max_root_fields: 22,"),
         ("VOICEHIVE_GRAPHQL__TRUSTED_DOCUMENTS", "t.json", r#"trusted_documents: Some("t.json")"#),
         ("VOICEHIVE_HTTP__TRUSTED_PROXIES", "10.0.0.1", "trusted_proxies: [10.0.0.1/32]"),
+        ("VOICEHIVE_HTTP__FORWARDED_HEADER", "forwarded", "forwarded_header: Forwarded,"),
         ("VOICEHIVE_HTTP__METRICS_LISTEN", "10.0.0.1:9464", r#"metrics_listen: Some("10.0.0.1:9464")"#),
         ("VOICEHIVE_HEALTH__DETAILS", "private", "details: Some(Private)"),
         ("VOICEHIVE_HTTP__HEADER_TIMEOUT", "19", "header_timeout: 19s"),

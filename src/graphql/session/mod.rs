@@ -12,7 +12,7 @@ use crate::graphql::context::RequestContext;
 use crate::graphql::errors::{GraphqlError, Result};
 use crate::graphql::ids::{self, GlobalId};
 use crate::graphql::loaders::{SessionById, SessionCount, SessionPage, UserById};
-use crate::graphql::scalars::DateTime;
+use crate::graphql::scalars::{DateTime, address_filter};
 use crate::graphql::user::User;
 use crate::identity::{Error, require_ready};
 use crate::store::page::Page;
@@ -117,7 +117,7 @@ pub struct SessionFilter {
     user: Option<ID>,
     /// The status at this moment.
     status: Option<SessionStatus>,
-    /// Signed in from exactly this address.
+    /// Signed in from exactly this address, in whichever form of RFC 4291 it is written.
     ip_address: Option<String>,
     /// At this instant or later.
     created_after: Option<DateTime>,
@@ -131,7 +131,7 @@ impl SessionFilter {
         Ok(sessions::SessionFilter {
             user: self.user.map(|id| ids::user_id(&id, "filter.user")).transpose()?,
             status: self.status.map(|status| (status.into(), now)),
-            ip_address: self.ip_address,
+            ip_address: address_filter(self.ip_address)?,
             created_after: self.created_after.map(|time| time.0),
             created_before: self.created_before.map(|time| time.0),
         })

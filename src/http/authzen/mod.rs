@@ -78,7 +78,7 @@ fn evaluation_of(item: &Value, defaults: &Map<String, Value>) -> Result<Evaluati
 }
 
 /// Something wrong with a request: its status, and one line.
-struct Refusal(StatusCode, String);
+pub struct Refusal(pub StatusCode, pub String);
 
 fn invalid(problem: impl Into<String>) -> Refusal {
     Refusal(StatusCode::BAD_REQUEST, problem.into())

@@ -247,7 +247,7 @@ pub fn failed(failure: &Failure) -> Response {
     }
 }
 
-fn with_detail(status: StatusCode, detail: &str) -> Response {
+pub fn with_detail(status: StatusCode, detail: &str) -> Response {
     (status, Json(json!({ "detail": detail }))).into_response()
 }
 

@@ -112,6 +112,7 @@ impl Setup {
             Limits { tokens: 10_000, directives: 100, aliases: 500, root_fields: 50, depth: 15, cost: 200_000 };
         let options = Options {
             trusted_proxies: Vec::new(),
+            reads_forwarded: false,
             bodies: BodyLimits {
                 bytes: 1024 * 1024,
                 stranger_bytes: 64 * 1024,

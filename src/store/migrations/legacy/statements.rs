@@ -285,7 +285,7 @@ pub const COPIES: [Copy; 6] = [
     Copy {
         table: "user_sessions",
         key: "id",
-        kept: "id, session_id::text, user_id, ip_address::text, user_agent::text, device_fingerprint::text, \
+        kept: "id, session_id::text, user_id, split_part(ip_address::text, '/', 1), user_agent::text, device_fingerprint::text, \
                created_at::timestamptz, accessed_at::timestamptz, expires_at::timestamptz, active, revoked, \
                revoked_at::timestamptz, revoke_reason::text",
         // Tokens of the old service are honoured no more, so their ids need only stay apart.
@@ -298,7 +298,7 @@ pub const COPIES: [Copy; 6] = [
                         THEN access_token_jti::uuid ELSE md5('access ' || id)::uuid END,
                    CASE WHEN refresh_token_jti ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
                         THEN refresh_token_jti::uuid ELSE md5('refresh ' || id)::uuid END,
-                   created_at, ip_address, user_agent, device_fingerprint, created_at, accessed_at, expires_at, active,
+                   created_at, split_part(ip_address::text, '/', 1), user_agent, device_fingerprint, created_at, accessed_at, expires_at, active,
                    revoked, revoked_at, revoke_reason
               FROM voicehive_old.user_sessions"],
     },
