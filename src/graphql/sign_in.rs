@@ -206,12 +206,9 @@ impl SignInMutations {
             (None, false) => SignOut::Current,
         };
         let caller = context.caller();
-        let ends_current = match which {
-            SignOut::Current | SignOut::All => true,
-            SignOut::Session(id) => caller.session_id() == Some(id),
-        };
         let outcome = refused(context.identity().sign_out(&caller, which).await)?;
-        if ends_current && outcome.is_ok() {
+        if outcome.is_ok() {
+            // If it was the token of one of them.
             context.keep_token(Kept::Nothing);
         }
         let revoked_sessions = i32::try_from(*outcome.as_ref().unwrap_or(&0)).unwrap_or(i32::MAX);

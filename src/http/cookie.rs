@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::Response;
 
 use super::App;
+use crate::store::StatementCount;
 
 const NAME: &str = "__Host-voicehive-refresh";
 
@@ -16,9 +17,19 @@ pub fn presented(app: &App, uri: &Uri, headers: &HeaderMap) -> Option<String> {
     if !app.options.refresh_cookie || !is_own_site(uri, headers) {
         return None;
     }
+    tokens(headers).next().map(str::to_owned)
+}
+
+/// Every one that came along.
+fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.filter(|(name, _)| *name == NAME).map(|(_, token)| token.to_owned()).next()
+    pairs.filter(|(name, _)| *name == NAME).map(|(_, token)| token)
+}
+
+/// Whether more than one came along: no browser of ours sends two.
+pub fn stands_twice(headers: &HeaderMap) -> bool {
+    tokens(headers).nth(1).is_some()
 }
 
 /// Has the browser keep this token.
@@ -26,8 +37,19 @@ pub fn keep(app: &App, response: &mut Response, token: &str) {
     set(response, token, app.identity.longest_session().as_secs());
 }
 
-/// Has the browser forget the token.
-pub fn forget(response: &mut Response) {
+/// Has the browser forget the token that came along, if its session has ended: it may be another one's than whoever signs out.
+pub async fn forget_ended(app: &App, statements: &StatementCount, presented: Option<&str>, response: &mut Response) {
+    let goes_on = match presented {
+        // Where nobody can say, it stays.
+        Some(token) => app.identity.goes_on(statements, token).await.unwrap_or(true),
+        None => false,
+    };
+    if !goes_on {
+        forget(response);
+    }
+}
+
+fn forget(response: &mut Response) {
     set(response, "", 0);
 }
 

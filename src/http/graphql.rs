@@ -236,7 +236,7 @@ impl Call<'_> {
         let caller = app.identity.caller(principal, about.client.clone(), about.request_id.clone());
         let caller = caller.once(repeatable.clone());
         let statements = caller.statements.clone();
-        let keeper = app.options.refresh_cookie.then(|| Arc::new(Keeper::new(self.kept_token.take())));
+        let keeper = app.options.refresh_cookie.then(|| Arc::new(Keeper::new(self.kept_token.clone())));
         let answer = execute(&app.schema, app.identity.clone(), caller, ready, keeper.clone()).await;
         let status = status_of(&answer);
         let mut response = respond(about, media_type, status, answer);
@@ -251,7 +251,9 @@ impl Call<'_> {
         }
         match keeper.and_then(|keeper| keeper.next()) {
             Some(Kept::Token(token)) => cookie::keep(app, &mut response, &token),
-            Some(Kept::Nothing) => cookie::forget(&mut response),
+            Some(Kept::Nothing) => {
+                cookie::forget_ended(app, &statements, self.kept_token.as_deref(), &mut response).await;
+            }
             None => {}
         }
         response.extensions_mut().insert(Statements(statements.get()));

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use hyper::body::Body;
 
 use super::request::About;
-use super::{authzen, graphql, oauth, rest};
+use super::{authzen, cookie, graphql, oauth, rest};
 
 /// What stands once, or not at all: which of two would be meant, nobody can tell.
 const ONCE: [HeaderName; 9] = [
@@ -63,6 +63,10 @@ fn check_head(
     check_host(version, authority, headers)?;
     if let Some(name) = ONCE.iter().find(|name| headers.get_all(*name).iter().nth(1).is_some()) {
         return Err(bad(format!("the header `{name}` stands more than once: send it once")));
+    }
+    // One header or several may hold cookies, as HTTP/2 has them.
+    if cookie::stands_twice(headers) {
+        return Err(bad("the cookie of the refresh token stands more than once: send it once"));
     }
     let codings = |name| headers.get_all(name).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     let is = |coding: &[u8], name: &str| coding.trim_ascii().eq_ignore_ascii_case(name.as_bytes());

@@ -8,7 +8,7 @@ use super::caller::person;
 use super::{Caller, Failure, Identity, Result, rules};
 use crate::store::access::{self, SessionAccess};
 use crate::store::sessions::{self, Ending};
-use crate::store::{Scope, users};
+use crate::store::{Scope, StatementCount, users};
 
 /// A token that is honoured, and what its bearer holds now.
 pub struct LiveToken {
@@ -71,6 +71,14 @@ impl Identity {
         transaction.commit().await?;
         tracing::info!(user_id = %access.user_id, sessions = ended, "user_signed_out");
         Ok(true)
+    }
+
+    /// Whether the session of this token goes on. What is no token of ours has none.
+    pub async fn goes_on(&self, statements: &StatementCount, token: &str) -> Result<bool> {
+        let now = self.clock.now();
+        let Some(claimed) = self.claimed(token, now).await else { return Ok(false) };
+        let mut transaction = self.database.read(&Scope::system(), statements).await?;
+        Ok(access::of_session(&mut transaction, claimed.session_id, now).await?.is_some())
     }
 
     async fn claimed(&self, token: &str, now: DateTime<Utc>) -> Option<Claimed> {

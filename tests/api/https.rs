@@ -229,3 +229,62 @@ async fn a_cookie_keeps_the_refresh_token_from_scripts_and_other_sites() {
         });
     }
 }
+
+#[tokio::test]
+async fn signing_out_takes_the_cookie_only_with_its_session() {
+    let mut setup = Setup::usual();
+    setup.options.refresh_cookie = true;
+    let app = TestApp::start_with(setup).await;
+    let sign_in = async |email: &str, password: &str| {
+        let answer = app.anonymous().post("/auth/login", json!({ "email": email, "password": password })).await;
+        let cookie = answer.headers["set-cookie"].to_str().expect("text");
+        let cookie = cookie.split(';').next().expect("a pair").to_owned();
+        let text =
+            |pointer: &str| answer.body.pointer(pointer).and_then(|text| text.as_str()).expect("text").to_owned();
+        (text("/access_token"), text("/user/session_id"), cookie)
+    };
+    let admin = async || sign_in("admin@voicehive-hotels.eu", "admin123").await;
+    let (_, _, theirs) = sign_in("manager@hotel1.com", "manager123").await;
+    let logout = "mutation($id: ID, $all: Boolean! = false) {
+        logout(input: {session: $id, allSessions: $all}) { revokedSessions errors { code } } }";
+    for by_rest in [false, true] {
+        // Which sessions end; whether the cookie is of the caller's, of another session of theirs, or of somebody else; whether it goes.
+        for (which, whose, goes) in [
+            ("current", "own", true),
+            ("current", "other", false),
+            ("current", "theirs", false),
+            ("current", "nobody's", true),
+            ("other", "own", false),
+            ("other", "other", true),
+            ("other", "theirs", false),
+            ("all", "own", true),
+            ("all", "other", true),
+            ("all", "theirs", false),
+        ] {
+            let ((token, _, own), (_, id, other)) = (admin().await, admin().await);
+            let cookie = match whose {
+                "own" => &own,
+                "other" => &other,
+                "theirs" => &theirs,
+                _ => "__Host-voicehive-refresh=x",
+            };
+            let client = app.anonymous().with_token(&token).with_header("cookie", cookie);
+            let id = (which == "other").then_some(id);
+            let answer = if by_rest {
+                client.post("/auth/logout", json!({ "session_id": id, "all_sessions": which == "all" })).await
+            } else {
+                let id = id.map(|id| format!("session:{id}"));
+                client.graphql(logout, json!({ "id": id, "all": which == "all" })).await
+            };
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            let forgotten = answer.headers.get("set-cookie").map(|cookie| cookie.to_str().expect("text").to_owned());
+            assert_eq!(forgotten.is_some(), goes, "{which}, {whose}, by REST {by_rest}: {forgotten:?}");
+            assert!(forgotten.is_none_or(|cookie| cookie.starts_with("__Host-voicehive-refresh=; Path=/; Max-Age=0;")));
+        }
+    }
+    let refreshed = app.anonymous().with_header("cookie", &theirs).post("/auth/refresh", json!({})).await;
+    assert_eq!(refreshed.status, 200, "theirs goes on: {}", refreshed.body);
+    let two =
+        app.anonymous().with_header("cookie", &format!("{theirs}; {theirs}")).post("/auth/refresh", json!({})).await;
+    assert_eq!(two.status, 400, "{}", two.body);
+}

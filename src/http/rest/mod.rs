@@ -104,6 +104,7 @@ pub async fn refresh(
 pub async fn logout(
     State(app): State<Arc<App>>,
     Extension(about): Extension<About>,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -123,10 +124,6 @@ pub async fn logout(
             None => return malformed("session_id", "is no session id"),
         },
     };
-    let ends_current = match which {
-        SignOut::Current | SignOut::All => true,
-        SignOut::Session(id) => caller.session_id() == Some(id),
-    };
     let outcome = app.identity.sign_out(&caller, which).await;
     counted(
         &caller,
@@ -134,8 +131,9 @@ pub async fn logout(
         match outcome {
             Ok(_) => {
                 let mut response = Json(json!({ "message": "Logged out successfully" })).into_response();
-                if app.options.refresh_cookie && ends_current {
-                    cookie::forget(&mut response);
+                if app.options.refresh_cookie {
+                    let presented = cookie::presented(&app, &uri, &headers);
+                    cookie::forget_ended(&app, &caller.statements, presented.as_deref(), &mut response).await;
                 }
                 response
             }
