@@ -18,6 +18,7 @@ test:
 	@scripts/install-other-postgresql 18 >/dev/null
 	@scripts/install-pgbouncer
 	@scripts/install-chromium
+	@scripts/install-oldest-chromium >/dev/null
 	@scripts/install-python
 	cargo test --locked
 	@scripts/wait-for-tests-to-end

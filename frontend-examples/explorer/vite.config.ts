@@ -2,12 +2,14 @@
 // and passes what is asked of the API on to a running service.
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
+import { OLDEST } from '../browsers.mjs';
 
 export default defineConfig({
   base: '/explorer/',
   plugins: [react()],
   worker: { format: 'es' },
   build: {
+    target: OLDEST,
     // The service's content security policy takes no scripts or fonts from data: addresses.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

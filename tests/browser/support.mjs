@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
+import { OLDEST } from '../../frontend-examples/browsers.mjs';
 
 export const url = process.env.VOICEHIVE_URL;
 export const PASSWORD = process.env.VOICEHIVE_PASSWORD;
@@ -15,6 +16,7 @@ const PATIENCE = 20_000;
 let browser;
 before(async () => {
   browser = await chromium.launch({ executablePath: process.env.VOICEHIVE_BROWSER, args: ['--no-sandbox'] });
+  if (process.env.VOICEHIVE_OLDEST) assert.ok(OLDEST.includes(`chrome${browser.version().split('.')[0]}`), browser.version());
 });
 after(() => browser.close());
 
