@@ -1,17 +1,7 @@
 // What is left when a page goes wrong in the browser: the shell around it, what happened, and another attempt.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { heading, isAccessible, open, openAs, picture, rest, row } from './support.mjs';
-
-/** Answers to an operation as `change` makes them. */
-function answering(page, operation, change) {
-  return page.route('**/graphql', async (route) => {
-    if (route.request().postDataJSON()?.operationName !== operation) return route.fallback();
-    const response = await route.fetch();
-    const answer = await response.json();
-    return route.fulfill({ response, ...(await change(answer)) });
-  });
-}
+import { answering, heading, isAccessible, open, openAs, picture, rest, row } from './support.mjs';
 
 const pages = (page) => page.getByRole('navigation', { name: 'Pages' });
 /** All that one page told the browser it went wrong with; anything else is a fault of another kind. */

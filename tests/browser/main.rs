@@ -41,8 +41,8 @@ async fn drive(program: &'static str) {
 }
 
 async fn drive_with(setup: Setup, program: &'static str) {
-    let browser =
-        BROWSERS.into_iter().find_map(|name| path_of(Command::new("sh").args(["-c", "command -v \"$0\"", name])));
+    let path_of = |name| printed(Command::new("sh").args(["-c", "command -v \"$0\"", name]));
+    let browser = BROWSERS.into_iter().find_map(path_of);
     drive_in(&browser.expect("a browser: scripts/install-chromium installs one"), setup, program, &[]).await;
 }
 
@@ -57,10 +57,10 @@ async fn drive_in(browser: &str, setup: Setup, program: &'static str, more: &'st
     driving.await.expect("drives");
 }
 
-/// The path that a command prints; none where it prints nothing.
-fn path_of(command: &mut Command) -> Option<String> {
+/// What a command prints; none where it fails.
+fn printed(command: &mut Command) -> Option<String> {
     let output = command.output().expect("runs");
-    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()).filter(|path| !path.is_empty())
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Runs one of the programs beside this file, which passes where all its tests do.
@@ -100,6 +100,11 @@ async fn users() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn forms() {
+    drive("forms.test.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sessions() {
     drive("sessions.test.mjs").await;
 }
@@ -128,7 +133,11 @@ async fn explorer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_oldest_browser() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/install-oldest-chromium");
-    let Some(browser) = path_of(&mut Command::new(script)) else { return };
+    let browser = printed(&mut Command::new(script)).expect("it can be fetched");
+    if browser.is_empty() {
+        println!("There is none for this machine.");
+        return;
+    }
     for program in ["sign-in.test.mjs", "users.test.mjs", "broken.test.mjs", "explorer.test.mjs"] {
         drive_in(&browser, Setup::usual(), program, &[("VOICEHIVE_OLDEST", "yes")]).await;
     }

@@ -59,6 +59,27 @@ export const heading = (page, name) => page.getByRole('heading', { name, exact: 
 /** The row of a table that shows this text. */
 export const row = (page, text) => page.getByRole('row').filter({ hasText: text });
 
+/** Between one key and the next, in milliseconds: as people type. */
+const KEYS = [90, 40, 180, 60, 130, 40, 110, 160];
+
+/** Types as a person does, wherever the focus is. */
+export async function typeLike(page, text) {
+  for (const [index, letter] of [...text].entries()) {
+    await page.keyboard.type(letter);
+    await page.waitForTimeout(KEYS[index % KEYS.length]);
+  }
+}
+
+/** Answers to an operation, late or as `change` makes them. */
+export function answering(page, operation, change) {
+  return page.route('**/graphql', async (route) => {
+    if (route.request().postDataJSON()?.operationName !== operation) return route.fallback();
+    const response = await route.fetch();
+    const answer = await response.json();
+    return route.fulfill({ response, ...(await change(answer)) });
+  });
+}
+
 /** Lets the page come to rest: nothing on its way, and nothing that says it loads. */
 export async function rest(page) {
   await page.waitForLoadState('networkidle');

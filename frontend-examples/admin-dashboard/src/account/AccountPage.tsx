@@ -1,12 +1,13 @@
 // One's own account: password, and the sessions one is signed in with.
 import { useState } from 'react';
 import { useQuery } from 'urql';
-import { useAction } from '../api/useAction';
+import { refusalOf, useAction } from '../api/useAction';
 import { usePages } from '../api/usePages';
 import { graphql } from '../generated';
 import { ActionForm } from '../parts/ActionForm';
 import { Field, Tick } from '../parts/fields';
 import { useNotice } from '../parts/Notice';
+import { Failure } from '../parts/states';
 import { SessionRows } from '../sessions/SessionRows';
 import { useSession } from '../shell/session';
 import { useViewer, VIEWER } from '../shell/viewer';
@@ -62,6 +63,7 @@ export default function AccountPage() {
   const viewer = useViewer();
   const session = useSession();
   const everywhere = useAction(SIGN_OUT_EVERYWHERE);
+  const refused = refusalOf(everywhere.outcome);
   return (
     <>
       <div className="head">
@@ -73,6 +75,7 @@ export default function AccountPage() {
           Sign out everywhere
         </button>
       </div>
+      {refused !== null && <Failure message={refused} />}
       <ChangePassword />
       {/* Nothing else is answered until a temporary password is changed, where that is demanded. */}
       <OwnSessions />

@@ -5,8 +5,9 @@ import { useAction } from '../api/useAction';
 import { graphql } from '../generated';
 import { HotelsField } from '../hotels/HotelsField';
 import { ActionForm } from '../parts/ActionForm';
-import { Choice, Field, Tick } from '../parts/fields';
-import { Secret } from '../parts/Secret';
+import { Choice, ErrorsOf, Field, Tick, Ticks } from '../parts/fields';
+import { Secret, SHOWN_ONCE } from '../parts/Secret';
+import { Failure } from '../parts/states';
 import { Cancel, Window } from '../parts/Window';
 import { useViewer } from '../shell/viewer';
 
@@ -37,7 +38,7 @@ const PERMISSIONS = graphql(`
 
 export function CreateApiKey({ onClose }: { onClose(): void }) {
   const viewer = useViewer();
-  const [{ data }] = useQuery({ query: PERMISSIONS });
+  const [{ data, error }] = useQuery({ query: PERMISSIONS });
   const [secret, setSecret] = useState<string | null>(null);
   const { run, outcome } = useAction(CREATE);
 
@@ -57,13 +58,13 @@ export function CreateApiKey({ onClose }: { onClose(): void }) {
   }
 
   return (
-    <Window title="Make an API key" open onClose={onClose}>
+    <Window title="Make an API key" open busy={outcome.running} holds={secret === null ? null : SHOWN_ONCE} onClose={onClose}>
       {secret === null ? (
-        <ActionForm outcome={outcome} submitLabel="Make" onSubmit={(values) => void submit(values)} beside={<Cancel onClose={onClose} />}>
+        <ActionForm outcome={outcome} submitLabel="Make" onSubmit={(values) => void submit(values)} beside={<Cancel onClose={onClose} busy={outcome.running} />}>
           <Field name="name" label="Name" isRequired autoFocus />
           <Field name="serviceName" label="Service" isRequired hint="The service that will hold it." />
-          <fieldset>
-            <legend>It may</legend>
+          <Ticks legend="It may" name="permissions">
+            {error !== undefined && <Failure error={error} />}
             {data?.permissions
               .filter(({ name }) => viewer.may(name))
               .map(({ name, description }) => (
@@ -71,7 +72,7 @@ export function CreateApiKey({ onClose }: { onClose(): void }) {
                   <code>{name}</code> <small>{description}</small>
                 </Tick>
               ))}
-          </fieldset>
+          </Ticks>
           <Choice
             label="Reaches"
             name="hotelScope"
@@ -81,6 +82,7 @@ export function CreateApiKey({ onClose }: { onClose(): void }) {
           <label className="field">
             <span>Expires on</span>
             <input type="date" name="expiresAt" />
+            <ErrorsOf name="expiresAt" />
           </label>
         </ActionForm>
       ) : (

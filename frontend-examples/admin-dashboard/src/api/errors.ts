@@ -17,7 +17,10 @@ export function requestIdOf(error: CombinedError): string | null {
 /** For people. */
 export function messageOf(error: CombinedError): string {
   if (error.networkError !== undefined) return 'The service cannot be reached. Check the connection and try again.';
-  return error.graphQLErrors[0]?.message ?? error.message;
+  const message = error.graphQLErrors[0]?.message ?? error.message;
+  const requestId = requestIdOf(error);
+  // What nobody here can put right is told to the operators, who look for it by this.
+  return codeOf(error) === 'INTERNAL' && requestId !== null ? `${message} (request ${requestId})` : message;
 }
 
 /** The input field that an error belongs to: `["input", "roles", "0"]` belongs to `roles`. */

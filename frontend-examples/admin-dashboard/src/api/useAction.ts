@@ -15,6 +15,11 @@ export interface Outcome {
 
 const IDLE: Outcome = { running: false, errors: [], failure: null };
 
+/** What a button without a form says; null where nothing was refused. */
+export function refusalOf({ failure, errors }: Outcome): string | null {
+  return failure ?? (errors.length === 0 ? null : errors.map(({ message }) => message).join(' '));
+}
+
 export function useAction<Data, Variables extends AnyVariables>(document: TypedDocumentNode<Data, Variables>) {
   const [, execute] = useMutation(document);
   const [outcome, setOutcome] = useState(IDLE);
@@ -23,12 +28,12 @@ export function useAction<Data, Variables extends AnyVariables>(document: TypedD
   async function run(variables: Variables): Promise<PayloadOf<Data> | null> {
     setOutcome({ ...IDLE, running: true });
     const { data, error } = await execute(variables);
-    if (error !== undefined || data == null) {
+    const payload = Object.values(data ?? {}).find((value) => typeof value === 'object') as (PayloadOf<Data> & { errors: FieldError[] }) | null | undefined;
+    if (error !== undefined || payload == null) {
       setOutcome({ ...IDLE, failure: error === undefined ? 'The service did not answer.' : messageOf(error) });
       return null;
     }
-    const [payload] = Object.values(data).filter((value) => typeof value === 'object') as [PayloadOf<Data>];
-    const { errors } = payload as { errors: FieldError[] };
+    const { errors } = payload;
     setOutcome({ ...IDLE, errors });
     return errors.length === 0 ? payload : null;
   }

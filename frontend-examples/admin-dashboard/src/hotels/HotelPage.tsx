@@ -1,7 +1,7 @@
 // One hotel and its staff.
 import { useState } from 'react';
 import { useParams } from 'react-router';
-import { useQuery } from 'urql';
+import { useAnswer } from '../api/useAnswer';
 import { usePages } from '../api/usePages';
 import { graphql } from '../generated';
 import type { StaffRowFragment } from '../generated/graphql';
@@ -61,10 +61,15 @@ const COLUMNS: RowsColumn<StaffRowFragment>[] = [
   { id: 'last', title: 'Last sign-in', width: 205, cell: ({ lastLoginAt }) => <Time at={lastLoginAt} /> },
 ];
 
+/** Another hotel is another page: nothing that was typed, opened or asked about one of them is left for the next. */
 export default function HotelPage() {
   const { id = '' } = useParams();
+  return <OneHotel key={id} id={id} />;
+}
+
+function OneHotel({ id }: { id: string }) {
   const { may } = useViewer();
-  const [{ data, error, fetching }, look] = useQuery({ query: HOTEL, variables: { id } });
+  const [{ data, error, fetching }, look] = useAnswer({ query: HOTEL, variables: { id } });
   const pages = usePages(STAFF, { id }, (answer) => answer.hotel?.users);
   const [changing, setChanging] = useState(false);
   if (error !== undefined && data?.hotel == null) return <Failure error={error} retry={look} />;

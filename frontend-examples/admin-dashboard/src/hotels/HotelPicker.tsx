@@ -2,6 +2,7 @@
 import { useState } from 'react';
 import { Button, ComboBox, Input, Label, ListBox, ListBoxItem, Popover } from 'react-aria-components';
 import { useQuery } from 'urql';
+import { messageOf } from '../api/errors';
 import { graphql } from '../generated';
 
 const HOTEL_CHOICES = graphql(`
@@ -36,10 +37,12 @@ interface HotelPickerProps {
 
 export function HotelPicker({ label, value, onChange, collects = false }: HotelPickerProps) {
   const [typed, setTyped] = useState<string | null>(null);
+  const [picked, setPicked] = useState<{ id: string; name: string } | null>(null);
   const [{ data: chosen }] = useQuery({ query: CHOSEN_HOTEL, variables: { id: value }, pause: value === '' });
   const search = (typed ?? '').trim();
-  const [{ data }] = useQuery({ query: HOTEL_CHOICES, variables: { filter: search.length < 2 ? {} : { search } } });
-  const shown = typed ?? (value === '' ? '' : (chosen?.hotel?.name ?? value));
+  const [{ data, error }] = useQuery({ query: HOTEL_CHOICES, variables: { filter: search.length < 2 ? {} : { search } } });
+  const [name] = [picked, chosen?.hotel].filter((hotel) => hotel?.id === value).map((hotel) => hotel?.name);
+  const shown = typed ?? (value === '' ? '' : (name ?? value));
   return (
     <ComboBox
       className="field"
@@ -53,6 +56,7 @@ export function HotelPicker({ label, value, onChange, collects = false }: HotelP
       value={value === '' ? null : value}
       onChange={(key) => {
         if (key === null) return;
+        setPicked(data?.hotels.nodes.find(({ id }) => id === key) ?? null);
         onChange(String(key));
         setTyped(collects ? '' : null);
       }}
@@ -67,7 +71,7 @@ export function HotelPicker({ label, value, onChange, collects = false }: HotelP
         <Button aria-label={`Show hotels`}>▾</Button>
       </div>
       <Popover className="popover">
-        <ListBox className="choices" renderEmptyState={() => <p className="state">No hotel matches.</p>}>
+        <ListBox className="choices" renderEmptyState={() => <p className="state">{error === undefined ? 'No hotel matches.' : messageOf(error)}</p>}>
           {(hotel: { id: string; name: string; city?: string | null }) => (
             <ListBoxItem id={hotel.id} textValue={hotel.name}>
               {hotel.name} <small>{hotel.city}</small>

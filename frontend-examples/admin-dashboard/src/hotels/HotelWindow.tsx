@@ -47,6 +47,7 @@ interface HotelWindowProps {
 export function HotelWindow({ hotel, onClose }: HotelWindowProps) {
   const creation = useAction(CREATE_HOTEL);
   const update = useAction(UPDATE_HOTEL);
+  const { outcome } = hotel === null ? creation : update;
   const tell = useNotice();
 
   async function submit(values: FormData) {
@@ -68,12 +69,12 @@ export function HotelWindow({ hotel, onClose }: HotelWindowProps) {
   }
 
   return (
-    <Window title={hotel === null ? 'Add a hotel' : `Change ${hotel.name}`} open onClose={onClose}>
+    <Window title={hotel === null ? 'Add a hotel' : `Change ${hotel.name}`} open busy={outcome.running} onClose={onClose}>
       <ActionForm
-        outcome={hotel === null ? creation.outcome : update.outcome}
+        outcome={outcome}
         submitLabel={hotel === null ? 'Add' : 'Save'}
         onSubmit={(values) => void submit(values)}
-        beside={<Cancel onClose={onClose} />}
+        beside={<Cancel onClose={onClose} busy={outcome.running} />}
       >
         {hotel === null && <Field name="pmsHotelId" label="Id in the PMS" isRequired autoFocus hint="It stays for good." />}
         <Field name="name" label="Name" defaultValue={hotel?.name ?? ''} isRequired />

@@ -2,6 +2,7 @@
 import { useState } from 'react';
 import { useQuery } from 'urql';
 import { graphql } from '../generated';
+import { ErrorsOf } from '../parts/fields';
 import { HotelPicker } from './HotelPicker';
 
 const PICKED_HOTELS = graphql(`
@@ -40,6 +41,7 @@ export function HotelsField({ label, name }: { label: string; name: string }) {
           ))}
         </ul>
       )}
+      <ErrorsOf name={name} />
     </div>
   );
 }

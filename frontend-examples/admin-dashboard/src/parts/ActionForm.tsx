@@ -1,10 +1,10 @@
 // A form that runs a mutation. Errors stand at the fields they belong to; those of no field stand on top. They stay until the form
 // is sent again: a line that went away as one presses the button would move the button.
-import { createContext, useState, type FormEvent, type ReactNode } from 'react';
+import { createContext, useEffect, useState, type FormEvent, type ReactNode } from 'react';
 import type { Outcome } from '../api/useAction';
 import { fieldOf } from '../api/errors';
 
-/** What is wrong with each field, by its name. */
+/** What is wrong with each field, by its name. Whatever shows it bears the name as `data-errors-of`. */
 export const FieldErrors = createContext<Record<string, string[]>>({});
 
 interface ActionFormProps {
@@ -24,9 +24,14 @@ export function ActionForm({ outcome, submitLabel, onSubmit, beside, danger = fa
   const unplaced = outcome.failure === null ? [] : [outcome.failure];
   for (const error of outcome.errors) {
     const field = fieldOf(error);
-    if (form?.elements.namedItem(field) == null) unplaced.push(error.message);
+    if (form?.querySelector(`[data-errors-of="${CSS.escape(field)}"]`) == null) unplaced.push(error.message);
     else (byField[field] ??= []).push(error.message);
   }
+  // A long form is sent from its end, and what is wrong may stand out of sight at its beginning.
+  useEffect(() => {
+    if (outcome.failure === null && outcome.errors.length === 0) return;
+    form?.querySelector('.failure, .react-aria-FieldError, .field-error:not(:empty)')?.scrollIntoView({ block: 'nearest' });
+  }, [form, outcome]);
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     onSubmit(new FormData(event.currentTarget));

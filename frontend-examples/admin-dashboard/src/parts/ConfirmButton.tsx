@@ -49,13 +49,13 @@ export function ConfirmButton<Data, Variables extends { input: unknown }>({
       <button type="button" className={danger ? 'danger' : undefined} onClick={() => void setOpen(true)}>
         {label}
       </button>
-      <Window title={label} open={open} onClose={close}>
+      <Window title={label} open={open} busy={outcome.running} onClose={close}>
         <ActionForm
           outcome={outcome}
           submitLabel={label}
           danger={danger}
           onSubmit={(values) => void submit(values)}
-          beside={<Cancel onClose={close} />}
+          beside={<Cancel onClose={close} busy={outcome.running} />}
         >
           <p>{question}</p>
           {asksReason && <Field name="reason" label="Reason" hint="Kept in the audit trail." autoFocus />}

@@ -1,8 +1,16 @@
 // Something that is shown once: a temporary password, an API key.
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
+
+/** What is lost with it, in the words of the window that it stands in. */
+export const SHOWN_ONCE = 'It is shown this once.';
 
 export function Secret({ label, value }: { label: string; value: string }) {
   const [copied, setCopied] = useState(false);
+  useEffect(() => {
+    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
+    addEventListener('beforeunload', ask);
+    return () => removeEventListener('beforeunload', ask);
+  }, []);
   return (
     <div className="secret">
       <p>

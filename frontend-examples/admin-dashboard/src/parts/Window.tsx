@@ -1,21 +1,54 @@
-// A dialog over the page. It takes the focus, gives it back, and closes on Escape.
-import type { ReactNode } from 'react';
+// A dialog over the page. It takes the focus, gives it back, and closes on Escape or a click beside it; where something would be lost
+// by that, it asks first.
+import { useState, type MouseEvent, type ReactNode } from 'react';
 import { Dialog, Heading, Modal, ModalOverlay } from 'react-aria-components';
 
 interface WindowProps {
   title: string;
   open: boolean;
+  /** The service has not answered yet: whoever leaves now would not learn what it says. */
+  busy?: boolean;
+  /** What is lost when it closes, beside what was typed into it. */
+  holds?: string | null;
   onClose(): void;
   children: ReactNode;
 }
 
-export function Window({ title, open, onClose, children }: WindowProps) {
+export function Window({ title, open, busy = false, holds = null, onClose, children }: WindowProps) {
+  const [asking, setAsking] = useState(false);
+  const [typed, setTyped] = useState(false);
+  if (!open && (asking || typed)) {
+    setAsking(false);
+    setTyped(false);
+  }
+  const loses = holds ?? (typed ? 'What you typed is not saved.' : null);
+  /** Its button goes with the question: the focus stays in the window. */
+  function stay(event: MouseEvent<HTMLElement>) {
+    event.currentTarget.closest<HTMLElement>('[role=dialog]')?.focus();
+    setAsking(false);
+  }
+  function leave() {
+    if (busy) return;
+    if (loses === null) onClose();
+    else setAsking(true);
+  }
   return (
-    <ModalOverlay className="overlay" isOpen={open} onOpenChange={(isOpen) => void (!isOpen && onClose())} isDismissable>
+    <ModalOverlay className="overlay" isOpen={open} onOpenChange={(isOpen) => void (!isOpen && leave())} isDismissable>
       <Modal className="window">
         <Dialog>
           <Heading slot="title">{title}</Heading>
-          {children}
+          <div onInput={() => void setTyped(true)}>{children}</div>
+          {asking && loses !== null && (
+            <div className="asks banner" role="alert">
+              <p>{loses} Close all the same?</p>
+              <button type="button" autoFocus onClick={stay}>
+                Stay
+              </button>
+              <button type="button" onClick={onClose}>
+                Close and lose it
+              </button>
+            </div>
+          )}
         </Dialog>
       </Modal>
     </ModalOverlay>
@@ -23,9 +56,9 @@ export function Window({ title, open, onClose, children }: WindowProps) {
 }
 
 /** Closes the window that it stands in. */
-export function Cancel({ onClose, children = 'Cancel' }: { onClose(): void; children?: string }) {
+export function Cancel({ onClose, busy = false, children = 'Cancel' }: { onClose(): void; busy?: boolean; children?: string }) {
   return (
-    <button type="button" onClick={onClose}>
+    <button type="button" disabled={busy} onClick={onClose}>
       {children}
     </button>
   );

@@ -7,7 +7,7 @@ import { ConfirmButton } from '../parts/ConfirmButton';
 import { Field, textOf, Tick } from '../parts/fields';
 import { useNotice } from '../parts/Notice';
 import { Cancel, Window } from '../parts/Window';
-import { UPDATE_ROLE } from './RolesPage';
+import { UPDATE_ROLE } from './documents';
 
 const CREATE_ROLE = graphql(`
   mutation CreateRole($input: CreateRoleInput!) {
@@ -46,6 +46,7 @@ interface RoleWindowProps {
 export function RoleWindow({ role, onClose }: RoleWindowProps) {
   const creation = useAction(CREATE_ROLE);
   const update = useAction(UPDATE_ROLE);
+  const { outcome } = role === null ? creation : update;
   const tell = useNotice();
   const title = role === null ? 'Add a role' : `Change ${role.displayName}`;
 
@@ -61,12 +62,12 @@ export function RoleWindow({ role, onClose }: RoleWindowProps) {
   }
 
   return (
-    <Window title={title} open onClose={onClose}>
+    <Window title={title} open busy={outcome.running} onClose={onClose}>
       <ActionForm
-        outcome={role === null ? creation.outcome : update.outcome}
+        outcome={outcome}
         submitLabel={role === null ? 'Add' : 'Save'}
         onSubmit={(values) => void submit(values)}
-        beside={<Cancel onClose={onClose} />}
+        beside={<Cancel onClose={onClose} busy={outcome.running} />}
       >
         {role === null && (
           <Field name="name" label="Name" isRequired autoFocus hint="In capitals, e.g. NIGHT_AUDITOR. It stays for good." />

@@ -1,60 +1,19 @@
 // Every role against every permission: who may do what, at a glance, and changed where a role is not built in.
 import { useState } from 'react';
 import { Link } from 'react-router';
-import { useQuery } from 'urql';
-import { useAction } from '../api/useAction';
-import { graphql } from '../generated';
+import { useAnswer } from '../api/useAnswer';
 import type { MatrixRoleFragment } from '../generated/graphql';
 import { Badge } from '../parts/Badge';
-import { useNotice } from '../parts/Notice';
 import { Failure, Loading } from '../parts/states';
 import { useViewer } from '../shell/viewer';
+import { MATRIX } from './documents';
 import { RoleWindow } from './RoleWindow';
-
-graphql(`
-  fragment MatrixRole on Role {
-    id
-    name
-    displayName
-    description
-    permissions
-    system
-    active
-  }
-`);
-
-const MATRIX = graphql(`
-  query RoleMatrix {
-    roles(first: 100) {
-      nodes {
-        ...MatrixRole
-      }
-    }
-    permissions {
-      name
-      description
-    }
-  }
-`);
-
-export const UPDATE_ROLE = graphql(`
-  mutation UpdateRole($input: UpdateRoleInput!) {
-    updateRole(input: $input) {
-      role {
-        ...MatrixRole
-      }
-      errors {
-        code
-        message
-        path
-      }
-    }
-  }
-`);
+import { useGrants } from './useGrants';
 
 export default function RolesPage() {
   const viewer = useViewer();
-  const [{ data, error }, look] = useQuery({ query: MATRIX });
+  const [{ data, error }, look] = useAnswer({ query: MATRIX });
+  const grants = useGrants();
   const [open, setOpen] = useState<MatrixRoleFragment | 'new' | null>(null);
   if (data === undefined) return error === undefined ? <Loading /> : <Failure error={error} retry={look} />;
   const mayChange = viewer.may('system:admin') && viewer.hotelScope === 'ALL';
@@ -69,6 +28,9 @@ export default function RolesPage() {
           </button>
         )}
       </div>
+      {grants.refusals.map((refusal) => (
+        <Failure key={refusal} message={refusal} />
+      ))}
       <div className="scrolls" tabIndex={0} role="region" aria-label="Permission matrix">
         <table className="matrix">
           <thead>
@@ -98,7 +60,13 @@ export default function RolesPage() {
                 </th>
                 {roles.map((role) => (
                   <td key={role.id}>
-                    <Grant role={role} permission={name} may={mayChange && !role.system && viewer.may(name)} />
+                    <Grant
+                      role={role}
+                      permission={name}
+                      granted={grants.of(role).includes(name)}
+                      may={mayChange && !role.system && viewer.may(name)}
+                      onChange={(granted) => void grants.change(role, name, granted)}
+                    />
                   </td>
                 ))}
               </tr>
@@ -114,30 +82,19 @@ export default function RolesPage() {
 interface GrantProps {
   role: MatrixRoleFragment;
   permission: string;
+  granted: boolean;
   may: boolean;
+  onChange(granted: boolean): void;
 }
 
-function Grant({ role, permission, may }: GrantProps) {
-  const { run, outcome } = useAction(UPDATE_ROLE);
-  const tell = useNotice();
-  const granted = role.permissions.includes(permission);
+function Grant({ role, permission, granted, may, onChange }: GrantProps) {
   if (!may) return <span aria-label={granted ? 'granted' : 'not granted'} role="img">{granted ? '✓' : '·'}</span>;
-  async function change(next: boolean) {
-    const permissions = next ? [...role.permissions, permission] : role.permissions.filter((held) => held !== permission);
-    const payload = await run({ input: { id: role.id, permissions } });
-    if (payload !== null) tell(`${role.displayName} ${next ? 'now grants' : 'no longer grants'} ${permission}.`);
-  }
-  const refused = outcome.failure ?? outcome.errors[0]?.message;
   return (
-    <>
-      <input
-        type="checkbox"
-        aria-label={`${role.displayName}: ${permission}`}
-        checked={granted}
-        disabled={outcome.running}
-        onChange={(event) => void change(event.target.checked)}
-      />
-      {refused !== undefined && <p role="alert">{refused}</p>}
-    </>
+    <input
+      type="checkbox"
+      aria-label={`${role.displayName}: ${permission}`}
+      checked={granted}
+      onChange={(event) => void onChange(event.target.checked)}
+    />
   );
 }

@@ -4,7 +4,7 @@ import { lazy, Suspense, useEffect, useState } from 'react';
 import { RouterProvider } from 'react-aria-components';
 import { ErrorBoundary } from 'react-error-boundary';
 import { Navigate, NavLink, Route, Routes, useHref, useLocation, useNavigate } from 'react-router';
-import { useQuery } from 'urql';
+import { useAnswer } from '../api/useAnswer';
 import { Broken } from '../parts/Broken';
 import { Failure, Loading } from '../parts/states';
 import { useSession } from './session';
@@ -25,7 +25,7 @@ const AccountPage = lazy(() => import('../account/AccountPage'));
 const LOOK_EVERY = 20_000;
 
 export function Shell() {
-  const [{ data, error, fetching }, look] = useQuery({ query: VIEWER });
+  const [{ data, error, fetching }, look] = useAnswer({ query: VIEWER });
   const { pathname, key } = useLocation();
   const navigate = useNavigate();
 
@@ -57,6 +57,7 @@ export function Shell() {
         <Navigation />
         <main id="content" tabIndex={-1}>
           {data.me.mustChangePassword && pathname !== '/account' && <MustChangePassword />}
+          {error !== undefined && <Failure error={error} retry={look} />}
           <ErrorBoundary FallbackComponent={Broken} resetKeys={[key]}>
             <Suspense fallback={<Loading />}>
               <Routes>

@@ -6,7 +6,7 @@ import { graphql } from '../generated';
 import type { DeedsFragment } from '../generated/graphql';
 import { ActionForm } from '../parts/ActionForm';
 import { ConfirmButton } from '../parts/ConfirmButton';
-import { Secret } from '../parts/Secret';
+import { Secret, SHOWN_ONCE } from '../parts/Secret';
 import { Cancel, Window } from '../parts/Window';
 import { useViewer } from '../shell/viewer';
 
@@ -187,9 +187,9 @@ function ResetPassword({ user: { id, displayName } }: { user: DeedsFragment }) {
       <button type="button" onClick={() => void setOpen(true)}>
         Reset password
       </button>
-      <Window title="Reset password" open={open} onClose={close}>
+      <Window title="Reset password" open={open} busy={outcome.running} holds={password === null ? null : SHOWN_ONCE} onClose={close}>
         {password === null ? (
-          <ActionForm outcome={outcome} submitLabel="Reset password" onSubmit={() => void submit()} beside={<Cancel onClose={close} />}>
+          <ActionForm outcome={outcome} submitLabel="Reset password" onSubmit={() => void submit()} beside={<Cancel onClose={close} busy={outcome.running} />}>
             <p>{displayName} will be signed out everywhere, and gets a temporary password that must be changed at the next sign-in.</p>
           </ActionForm>
         ) : (

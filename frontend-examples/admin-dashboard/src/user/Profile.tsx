@@ -1,4 +1,5 @@
-// Names, email address, and which hotels are reached.
+// Names, email address, and which hotels are reached. What was not changed here is not sent: somebody else may have changed it.
+import { useState } from 'react';
 import { useAction } from '../api/useAction';
 import { graphql } from '../generated';
 import type { ProfileFragment, UpdateUserInput } from '../generated/graphql';
@@ -40,15 +41,21 @@ export function Profile({ user }: { user: ProfileFragment }) {
   const tell = useNotice();
   const mayAll = viewer.may('user:update');
   const mayNames = mayAll || viewer.id === user.id;
+  /** What the fields began with. */
+  const [shown, setShown] = useState(user);
 
   async function submit(values: FormData) {
-    const input: UpdateUserInput = { id: user.id, firstName: textOf(values, 'firstName'), lastName: textOf(values, 'lastName') };
+    const typed: Omit<UpdateUserInput, 'id'> = { firstName: textOf(values, 'firstName'), lastName: textOf(values, 'lastName') };
     if (mayAll) {
-      input.email = String(values.get('email'));
-      input.emailVerified = values.has('emailVerified');
-      if (values.has('hotelScope')) input.hotelScope = values.get('hotelScope') === 'ALL' ? 'ALL' : 'ASSIGNED';
+      typed.email = String(values.get('email'));
+      typed.emailVerified = values.has('emailVerified');
+      if (values.has('hotelScope')) typed.hotelScope = values.get('hotelScope') === 'ALL' ? 'ALL' : 'ASSIGNED';
     }
-    if ((await run({ input })) !== null) tell('The profile has been changed.');
+    const changed = Object.entries(typed).filter(([name, value]) => value !== (shown[name as keyof typeof typed] ?? null));
+    const payload = await run({ input: { id: user.id, ...Object.fromEntries(changed) } });
+    if (payload === null) return;
+    if (payload.user != null) setShown(payload.user);
+    tell('The profile has been changed.');
   }
 
   return (
@@ -56,12 +63,12 @@ export function Profile({ user }: { user: ProfileFragment }) {
       <h2 id="profile">Profile</h2>
       <ActionForm outcome={outcome} submitLabel="Save" onSubmit={(values) => void submit(values)}>
         <div className="pair">
-          <Field name="firstName" label="First name" defaultValue={user.firstName ?? ''} isReadOnly={!mayNames} />
-          <Field name="lastName" label="Last name" defaultValue={user.lastName ?? ''} isReadOnly={!mayNames} />
+          <Field name="firstName" label="First name" defaultValue={shown.firstName ?? ''} isReadOnly={!mayNames} />
+          <Field name="lastName" label="Last name" defaultValue={shown.lastName ?? ''} isReadOnly={!mayNames} />
         </div>
-        <Field name="email" type="email" label="Email" defaultValue={user.email} isRequired isReadOnly={!mayAll} />
+        <Field name="email" type="email" label="Email" defaultValue={shown.email} isRequired isReadOnly={!mayAll} />
         {mayAll && (
-          <Tick name="emailVerified" defaultChecked={user.emailVerified}>
+          <Tick name="emailVerified" defaultChecked={shown.emailVerified}>
             The email address is known to be theirs
           </Tick>
         )}
@@ -69,7 +76,7 @@ export function Profile({ user }: { user: ProfileFragment }) {
           <Choice
             label="Reaches"
             name="hotelScope"
-            defaultValue={user.hotelScope}
+            defaultValue={shown.hotelScope}
             options={[
               ['ASSIGNED', 'The hotels assigned'],
               ['ALL', 'Every hotel'],

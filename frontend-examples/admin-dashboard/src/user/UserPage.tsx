@@ -1,6 +1,6 @@
 // One user: who it is, what they may do and where, their sessions, and what happened.
 import { useParams } from 'react-router';
-import { useQuery } from 'urql';
+import { useAnswer } from '../api/useAnswer';
 import { graphql } from '../generated';
 import { Failure, Loading } from '../parts/states';
 import { Time } from '../parts/Time';
@@ -27,9 +27,14 @@ const USER = graphql(`
   }
 `);
 
+/** Another person is another page: nothing that was typed, opened or asked about one of them is left for the next. */
 export default function UserPage() {
   const { id = '' } = useParams();
-  const [{ data, error, fetching }, look] = useQuery({ query: USER, variables: { id } });
+  return <OneUser key={id} id={id} />;
+}
+
+function OneUser({ id }: { id: string }) {
+  const [{ data, error, fetching }, look] = useAnswer({ query: USER, variables: { id } });
   if (error !== undefined && data?.user == null) return <Failure error={error} retry={look} />;
   if (fetching && data === undefined) return <Loading />;
   const user = data?.user;

@@ -78,22 +78,25 @@ interface BulkAssignmentProps {
 }
 
 export function BulkAssignment({ users, onDone }: BulkAssignmentProps) {
-  const ids = users.slice(0, MOST).map(({ id }) => id);
-  const people = `${ids.length} user${ids.length === 1 ? '' : 's'}`;
+  const people = told(Math.min(users.length, MOST));
   const actions = {
     'Give roles': useAction(ASSIGN_ROLES),
     'Take roles': useAction(UNASSIGN_ROLES),
     'Give hotels': useAction(ASSIGN_HOTELS),
     'Take hotels': useAction(UNASSIGN_HOTELS),
   };
-  const [chosen, setChosen] = useState<keyof typeof actions | null>(null);
+  /** With the people as they were chosen: the list behind the window may change. */
+  const [chosen, setChosen] = useState<{ title: keyof typeof actions; ids: string[] } | null>(null);
   const tell = useNotice();
 
+  function open(title: keyof typeof actions) {
+    setChosen({ title, ids: users.slice(0, MOST).map(({ id }) => id) });
+  }
   function close() {
-    if (chosen !== null) actions[chosen].clear();
+    if (chosen !== null) actions[chosen.title].clear();
     setChosen(null);
   }
-  async function submit(title: keyof typeof actions, values: FormData) {
+  async function submit({ title, ids }: NonNullable<typeof chosen>, values: FormData) {
     const roles = values.getAll('roles').map(String);
     const hotels = values.getAll('hotels').map(String);
     const changed = title.endsWith('roles')
@@ -102,7 +105,7 @@ export function BulkAssignment({ users, onDone }: BulkAssignmentProps) {
     if (changed === null) return;
     close();
     onDone?.();
-    tell(`${title}: done for ${people}.`);
+    tell(`${title}: done for ${told(ids.length)}.`);
   }
 
   return (
@@ -114,7 +117,7 @@ export function BulkAssignment({ users, onDone }: BulkAssignmentProps) {
         </span>
       )}
       {Object.keys(actions).map((title) => (
-        <button key={title} type="button" onClick={() => void setChosen(title as keyof typeof actions)}>
+        <button key={title} type="button" onClick={() => void open(title as keyof typeof actions)}>
           {title}…
         </button>
       ))}
@@ -124,17 +127,21 @@ export function BulkAssignment({ users, onDone }: BulkAssignmentProps) {
         </button>
       )}
       {chosen !== null && (
-        <Window title={`${chosen}: ${people}`} open onClose={close}>
+        <Window title={`${chosen.title}: ${told(chosen.ids.length)}`} open busy={actions[chosen.title].outcome.running} onClose={close}>
           <ActionForm
-            outcome={actions[chosen].outcome}
-            submitLabel={chosen}
+            outcome={actions[chosen.title].outcome}
+            submitLabel={chosen.title}
             onSubmit={(values) => void submit(chosen, values)}
-            beside={<Cancel onClose={close} />}
+            beside={<Cancel onClose={close} busy={actions[chosen.title].outcome.running} />}
           >
-            {chosen.endsWith('roles') ? <RolesField name="roles" /> : <HotelsField label="Add a hotel" name="hotels" />}
+            {chosen.title.endsWith('roles') ? <RolesField name="roles" /> : <HotelsField label="Add a hotel" name="hotels" />}
           </ActionForm>
         </Window>
       )}
     </div>
   );
+}
+
+function told(count: number): string {
+  return `${count.toLocaleString()} user${count === 1 ? '' : 's'}`;
 }

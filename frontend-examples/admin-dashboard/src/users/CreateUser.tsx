@@ -6,7 +6,7 @@ import { graphql } from '../generated';
 import { HotelsField } from '../hotels/HotelsField';
 import { ActionForm } from '../parts/ActionForm';
 import { Choice, Field, textOf, Tick } from '../parts/fields';
-import { Secret } from '../parts/Secret';
+import { Secret, SHOWN_ONCE } from '../parts/Secret';
 import { Cancel, Window } from '../parts/Window';
 import { RolesField } from '../roles/RolesField';
 import { useViewer } from '../shell/viewer';
@@ -68,9 +68,9 @@ export function CreateUser() {
       <button type="button" className="primary" onClick={() => void setOpen(true)}>
         Add a user
       </button>
-      <Window title={made === null ? 'Add a user' : `${made.name} was added`} open={open} onClose={close}>
+      <Window title={made === null ? 'Add a user' : `${made.name} was added`} open={open} busy={outcome.running} holds={made?.password == null ? null : SHOWN_ONCE} onClose={close}>
         {made === null ? (
-          <ActionForm outcome={outcome} submitLabel="Add" onSubmit={(values) => void submit(values)} beside={<Cancel onClose={close} />}>
+          <ActionForm outcome={outcome} submitLabel="Add" onSubmit={(values) => void submit(values)} beside={<Cancel onClose={close} busy={outcome.running} />}>
             <Field name="email" type="email" label="Email" isRequired autoFocus />
             <div className="pair">
               <Field name="firstName" label="First name" />

@@ -80,14 +80,23 @@ function hotelsOf({ hotelScope, hotels }: UserRowFragment): string {
   return hotels.pageInfo.hasNextPage ? `${names}, …` : names;
 }
 
+/** What is chosen, and of which list. */
+const NOTHING = { of: '', ids: new Set<string | number>() };
+
 export default function UsersPage() {
   const { may } = useViewer();
   const search = useUserSearch();
   const { filter, orderBy } = search;
   const pages = usePages(USERS, { filter, orderBy }, (data) => data.users);
   const [{ data }] = useQuery({ query: USER_COUNT, variables: { filter, atMost: COUNTED + 1 } });
-  const [selection, setSelection] = useState<Selection>(new Set());
-  const chosen = selection === 'all' ? pages.nodes : pages.nodes.filter(({ id }) => selection.has(id));
+  const [selection, setSelection] = useState(NOTHING);
+  // Chosen in another list, of other people.
+  if (selection.of !== pages.key && selection !== NOTHING) setSelection(NOTHING);
+  const chosen = pages.nodes.filter(({ id }) => selection.ids.has(id));
+  // "All" is all that one saw when one said so: more rows come as one scrolls, and others when one searches.
+  const select = (next: Selection) => {
+    setSelection({ of: pages.key, ids: next === 'all' ? new Set(pages.nodes.map(({ id }) => id)) : next });
+  };
   const count = data?.users.totalCount;
 
   return (
@@ -98,7 +107,7 @@ export default function UsersPage() {
         {may('user:create') && <CreateUser />}
       </div>
       <UserFilters search={search} />
-      {chosen.length > 0 && <BulkAssignment users={chosen} onDone={() => void setSelection(new Set())} />}
+      {chosen.length > 0 && <BulkAssignment users={chosen} onDone={() => void setSelection(NOTHING)} />}
       <Rows
         label="Users"
         pages={pages}
@@ -107,7 +116,7 @@ export default function UsersPage() {
         href={({ id }) => `/users/${id}`}
         sort={{ column: orderBy.field, direction: orderBy.direction === 'ASC' ? 'ascending' : 'descending' }}
         onSort={({ column, direction }) => void search.set({ sort: String(column), direction: direction === 'ascending' ? 'ASC' : 'DESC' })}
-        {...(may('user:update') && { selection, onSelect: setSelection })}
+        {...(may('user:update') && { selection: selection.ids, onSelect: select })}
       />
     </>
   );
