@@ -170,7 +170,9 @@ impl Import<'_> {
             let new: HashSet<Uuid> = transfer::insert_new(transaction, &users, now).await?.into_iter().collect();
             let (new, mut passed): (Vec<Given>, Vec<Given>) =
                 first.into_iter().partition(|given| new.contains(&given.row.id));
-            new.iter().for_each(|given| done.count(given));
+            for given in &new {
+                done.count(given);
+            }
             added.extend(new.into_iter().map(|given| given.row));
             passed.extend(later);
             rows = Vec::new();
