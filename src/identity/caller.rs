@@ -8,11 +8,13 @@ use uuid::Uuid;
 
 use super::audit::{Person, key_gid, user_gid};
 use super::principals::{Kept, topics_of_session};
+use super::throttle::network_of;
 use super::{Error, Identity, Repeatable, Result, rules};
 use crate::address;
 use crate::store::access::SessionAccess;
 use crate::store::api_keys::KeyAccess;
 use crate::store::changes::Topic;
+use crate::store::sessions::Device;
 use crate::store::users::HotelScope;
 use crate::store::{self, Reads, Scope, StatementCount, Transaction};
 use crate::telemetry::metrics;
@@ -29,6 +31,20 @@ impl Client {
     /// The address, where one is known.
     pub fn address(&self) -> Option<IpAddr> {
         self.ip_address.as_deref().and_then(address::parse)
+    }
+
+    /// What stands for its address where clients are counted or known again.
+    pub(super) fn network(&self) -> Option<String> {
+        self.address().map(|address| network_of(address).to_string()).or_else(|| self.ip_address.clone())
+    }
+
+    /// The device, as sessions remember it.
+    pub(super) fn device(&self) -> Device {
+        Device {
+            fingerprint: self.device_fingerprint.clone().unwrap_or_default(),
+            ip_address: self.ip_address.clone(),
+            ip_network: self.network(),
+        }
     }
 }
 

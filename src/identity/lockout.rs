@@ -2,11 +2,13 @@
 //!
 //! What is answered depends on what was counted alone, and that is counted by email address, whether or not an account
 //! has it: so no answer tells which addresses have one. A device that has signed in before has a counter of its own,
-//! so that a stranger's failures keep nobody out of their own account.
+//! so that a stranger's failures keep nobody out of their own account, and neither do those of whoever shares the client
+//! address. Addresses are counted by network: whoever has an IPv6 address has 2^64 of them.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::Client;
 use super::server_key::{Purpose, ServerKey};
@@ -43,18 +45,29 @@ impl Counters {
     /// Under the server key: people type passwords where an email address is asked for, and what is counted is also of
     /// addresses that have no account.
     pub fn of(key: &ServerKey, email: &str, client: &Client) -> Self {
-        let address = client.ip_address.as_deref().unwrap_or_default();
+        let address = client.network().unwrap_or_default();
         let device = client.device_fingerprint.as_deref().unwrap_or_default();
-        let counter = |counted_for: CountedFor, parts: &[&str]| {
-            let parts: Vec<_> = parts.iter().map(|part| part.as_bytes()).collect();
-            Counter { counted_for, subject: key.derive(Purpose::Failures, &parts) }
-        };
         Self {
-            email: counter(CountedFor::Email, &[email]),
-            device: counter(CountedFor::Device, &[email, device, address]),
-            address: counter(CountedFor::Address, &[address]),
+            email: counter(key, CountedFor::Email, &[email]),
+            device: counter(key, CountedFor::Device, &[email, device, &address]),
+            address: of_address(key, client),
         }
     }
+}
+
+/// What fails from this client's network, for whatever accounts.
+pub(super) fn of_address(key: &ServerKey, client: &Client) -> Counter {
+    counter(key, CountedFor::Address, &[&client.network().unwrap_or_default()])
+}
+
+/// Wrong passwords of a user who is signed in, whatever device or session they are sent from.
+pub(super) fn of_proofs(key: &ServerKey, user_id: Uuid) -> Counter {
+    counter(key, CountedFor::Proof, &["proof", &user_id.to_string()])
+}
+
+fn counter(key: &ServerKey, counted_for: CountedFor, parts: &[&str]) -> Counter {
+    let parts: Vec<_> = parts.iter().map(|part| part.as_bytes()).collect();
+    Counter { counted_for, subject: key.derive(Purpose::Failures, &parts) }
 }
 
 /// An account's `locked_until`.
@@ -87,7 +100,10 @@ pub(super) enum Gate {
 
 pub(super) fn gate(standing: &Standing, now: DateTime<Utc>) -> Gate {
     let ahead = |time: Option<DateTime<Utc>>| time.filter(|time| *time > now);
-    if let Some(until) = ahead(standing.address.locked_until) {
+    // A known device has a counter of its own: what others behind the same address guess keeps it from nothing.
+    if standing.known_device.is_none()
+        && let Some(until) = ahead(standing.address.locked_until)
+    {
         return Gate::AddressShut(until);
     }
     let counted = ahead(standing.email.locked_until);
@@ -133,7 +149,10 @@ mod tests {
             (free, None, free, barred, Gate::Barred),
             (free, Some(free), free, barred, Gate::Barred),
             (free, None, locked, unlocked, Gate::AddressShut(later)),
-            (locked, Some(free), locked, barred, Gate::AddressShut(later)),
+            (free, Some(free), locked, unlocked, Gate::Open),
+            (locked, Some(free), locked, barred, Gate::Open),
+            (free, Some(locked), locked, unlocked, Gate::Locked(later)),
+            (free, Some(free), locked, barred, Gate::Barred),
         ];
         for (email, known_device, address, account, expected) in table {
             let standing = Standing { email, known_device, address, account };
@@ -145,8 +164,8 @@ mod tests {
     fn counters_keep_people_devices_and_addresses_apart() {
         let client = |address: &str, device: &str| Client {
             ip_address: Some(address.to_owned()),
-            user_agent: None,
             device_fingerprint: Some(device.to_owned()),
+            ..Client::default()
         };
         let key = ServerKey::for_tests(1);
         let one = Counters::of(&key, "a@b.c", &client("10.0.0.1", "d"));
@@ -158,5 +177,31 @@ mod tests {
             one.email.subject,
             Counters::of(&ServerKey::for_tests(2), "a@b.c", &client("10.0.0.1", "d")).email.subject
         );
+    }
+
+    #[test]
+    fn an_address_is_counted_by_its_network() {
+        let counters = |address: &str| {
+            let client = Client { ip_address: Some(address.to_owned()), ..Client::default() };
+            let Counters { device, address, .. } = Counters::of(&ServerKey::for_tests(1), "a@b.c", &client);
+            (device.subject, address.subject)
+        };
+        // one address, another, whether they are counted together
+        let table = [
+            ("2001:db8::1", "2001:db8::2", true),
+            ("2001:db8::1", "2001:db8:0:0:ffff:ffff:ffff:ffff", true),
+            ("2001:db8::1", "2001:db8:0:1::1", false),
+            ("198.51.100.7", "::ffff:198.51.100.7", true),
+            ("198.51.100.7", "198.51.100.8", false),
+        ];
+        for (one, other, together) in table {
+            let (one_device, one_address) = counters(one);
+            let (other_device, other_address) = counters(other);
+            assert_eq!(
+                (one_device == other_device, one_address == other_address),
+                (together, together),
+                "{one} {other}"
+            );
+        }
     }
 }

@@ -22,6 +22,7 @@ mod last_uses;
 mod lockout;
 mod lookalikes;
 mod masking;
+mod password_check;
 mod password_file;
 mod password_rules;
 mod passwords;

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::audit::{Happening, Person};
-use super::lockout::{AccountLock, Counters, Gate, Standing, gate};
+use super::lockout::{AccountLock, Counters, Gate, Standing, gate, of_proofs};
 use super::passwords::{MAX_BYTES, Verdict};
 use super::tokens::{IssuedTokens, RefreshContent};
 use super::users::email_to_look_up;
@@ -104,9 +104,7 @@ impl Identity {
         let mut transaction = self.database.read(&Scope::system(), &caller.statements).await?;
         let account = accounts::credentials_by_email(&mut transaction, email).await?;
         let user_id = account.as_ref().map(|account| account.user_id);
-        let fingerprint = caller.client.device_fingerprint.as_deref().unwrap_or_default();
-        let address = caller.client.ip_address.as_deref();
-        let known = sessions::device_is_known(&mut transaction, user_id, fingerprint, address).await?;
+        let known = sessions::device_is_known(&mut transaction, user_id, &caller.client.device()).await?;
         let all = [counters.email, counters.device, counters.address];
         let counts = failures::read(&mut transaction, &all, self.settings.lockout.duration, now).await?;
         let count = |index: usize| counts.get(index).copied().unwrap_or_default();
@@ -200,13 +198,19 @@ impl Identity {
         let now = self.clock.now();
         let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;
         // Guesses made at the same time were counted meanwhile: a right one among them comes too late like any other.
-        let deciding = if standing.known_device.is_some() {
-            [counters.device, counters.email]
+        let proofs = of_proofs(&self.server_key, account.user_id);
+        let known = standing.known_device.is_some();
+        let deciding = if known {
+            vec![counters.device, counters.email, proofs]
         } else {
-            [counters.email, counters.device]
+            vec![counters.email, counters.address, counters.device, proofs]
         };
-        let locked = failures::hold(&mut transaction, &deciding).await?.filter(|until| *until > now);
-        if let Some(until) = locked
+        let locks = failures::hold(&mut transaction, &deciding).await?;
+        let locked = |place: usize| locks.get(place).copied().flatten().filter(|until| *until > now);
+        if let Some(until) = locked(1).filter(|_| !known) {
+            return Err(Error::RateLimited { retry_after: Duration::from_secs(seconds_until(until, now)) }.into());
+        }
+        if let Some(until) = locked(0)
             && !was_unlocked_by_hand(standing, now)
         {
             return Err(Refusal::locked(Duration::from_secs(seconds_until(until, now))).into());
@@ -217,8 +221,10 @@ impl Identity {
             drop(transaction);
             return Err(self.note_failure(caller, Some(account), counters, standing, "account_closed").await?);
         }
-        let over = if lift_lock { &[counters.device, counters.email][..] } else { &[counters.device] };
-        failures::clear(&mut transaction, over).await?;
+        // Whoever has proven who they are here may go on proving it.
+        let over =
+            if lift_lock { vec![counters.device, proofs, counters.email] } else { vec![counters.device, proofs] };
+        failures::clear(&mut transaction, &over).await?;
         let lifetime =
             if sign_in.remember_me { self.settings.remember_me_lifetime } else { self.settings.session_lifetime };
         let session = NewSession {
@@ -228,6 +234,7 @@ impl Identity {
             refresh_token_jti: self.clock.new_id(),
             remember_me: sign_in.remember_me,
             ip_address: caller.client.ip_address.clone(),
+            ip_network: caller.client.network(),
             user_agent: caller.client.user_agent.clone(),
             device_fingerprint: caller.client.device_fingerprint.clone(),
             created_at: now,

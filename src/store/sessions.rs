@@ -209,6 +209,7 @@ pub struct NewSession {
     pub refresh_token_jti: Uuid,
     pub remember_me: bool,
     pub ip_address: Option<String>,
+    pub ip_network: Option<String>,
     pub user_agent: Option<String>,
     pub device_fingerprint: Option<String>,
     pub created_at: DateTime<Utc>,
@@ -219,8 +220,8 @@ pub struct NewSession {
 pub async fn insert(transaction: &mut Transaction, new: &NewSession) -> Result<()> {
     sqlx::query!(
         "INSERT INTO user_sessions (id, session_id, user_id, access_token_jti, refresh_token_jti, remember_me, ip_address,
-                user_agent, device_fingerprint, created_at, accessed_at, rotated_at, expires_at)
-         VALUES ($1, $1::uuid::text, $2, $3, $4, $5, $6, $7, $8, $9, $9, $9, $10)",
+                user_agent, device_fingerprint, created_at, accessed_at, rotated_at, expires_at, ip_network)
+         VALUES ($1, $1::uuid::text, $2, $3, $4, $5, $6, $7, $8, $9, $9, $9, $10, $11)",
         new.id,
         new.user_id,
         new.access_token_jti,
@@ -230,26 +231,33 @@ pub async fn insert(transaction: &mut Transaction, new: &NewSession) -> Result<(
         new.user_agent,
         new.device_fingerprint,
         new.created_at,
-        new.expires_at
+        new.expires_at,
+        new.ip_network
     )
     .execute(transaction.statement())
     .await?;
     Ok(())
 }
 
-/// Whether this user has signed in before from this device at this address.
-pub async fn device_is_known(
-    transaction: &mut Transaction,
-    user_id: Option<Uuid>,
-    device_fingerprint: &str,
-    ip_address: Option<&str>,
-) -> Result<bool> {
+/// A device, as far as it can be told from others.
+pub struct Device {
+    pub fingerprint: String,
+    pub ip_address: Option<String>,
+    /// What stands for the address: one within the same network is as good.
+    pub ip_network: Option<String>,
+}
+
+/// Whether this user has signed in before from this device in this network.
+pub async fn device_is_known(transaction: &mut Transaction, user_id: Option<Uuid>, device: &Device) -> Result<bool> {
     Ok(sqlx::query_scalar!(
+        // Sessions of earlier releases have no network.
         r#"SELECT EXISTS (SELECT 1 FROM user_sessions
-                           WHERE user_id = $1 AND device_fingerprint = $2 AND ip_address IS NOT DISTINCT FROM $3) AS "known!""#,
+                           WHERE user_id = $1 AND device_fingerprint = $2
+                             AND (ip_network = $4 OR ip_network IS NULL AND ip_address IS NOT DISTINCT FROM $3)) AS "known!""#,
         user_id,
-        device_fingerprint,
-        ip_address
+        device.fingerprint,
+        device.ip_address,
+        device.ip_network
     )
     .fetch_one(transaction.statement())
     .await?)
@@ -356,15 +364,16 @@ pub async fn end(
     Ok(done.rows_affected())
 }
 
-/// Where a user has signed in from: device fingerprint and client address, each pair once.
+/// Where a user has signed in from: device fingerprint and network, or address where that is not known, each pair once.
 pub async fn devices(transaction: &mut Transaction, user_id: Uuid) -> Result<Vec<(Option<String>, Option<String>)>> {
     let rows = sqlx::query!(
-        "SELECT DISTINCT device_fingerprint, ip_address FROM user_sessions WHERE user_id = $1 ORDER BY 1, 2",
+        "SELECT DISTINCT device_fingerprint, coalesce(ip_network, ip_address) AS ip_network
+           FROM user_sessions WHERE user_id = $1 ORDER BY 1, 2",
         user_id
     )
     .fetch_all(transaction.statement())
     .await?;
-    Ok(rows.into_iter().map(|row| (row.device_fingerprint, row.ip_address)).collect())
+    Ok(rows.into_iter().map(|row| (row.device_fingerprint, row.ip_network)).collect())
 }
 
 /// Notes that these sessions were used, each at its time; never moves one back.

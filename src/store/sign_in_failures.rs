@@ -1,4 +1,4 @@
-//! Failed sign-ins, counted by email address, by known device and by client address, shared by all servers.
+//! Wrong passwords, counted by email address, by known device, by client address and by signed-in user, shared by all servers.
 
 use std::time::Duration;
 
@@ -13,13 +13,17 @@ pub enum CountedFor {
     Email,
     Device,
     Address,
+    /// Who is signed in and proves once more who they are.
+    Proof,
 }
 
 impl CountedFor {
     fn as_str(self) -> &'static str {
         match self {
             Self::Email => "email",
-            Self::Device => "device",
+            // A proof is asked for on a device that is signed in. A kind of its own would have to lock the table against every
+            // sign-in to be let in; what the subject is a digest of keeps the two apart.
+            Self::Device | Self::Proof => "device",
             Self::Address => "address",
         }
     }
@@ -47,7 +51,7 @@ pub struct Threshold {
 }
 
 struct Row {
-    kind: String,
+    place: i64,
     failures: i32,
     counting_since: DateTime<Utc>,
     locked_until: Option<DateTime<Utc>>,
@@ -63,20 +67,21 @@ pub async fn read(
     let (kinds, subjects) = columns(counters);
     let rows = sqlx::query_as!(
         Row,
-        "SELECT f.kind, f.failures, f.counting_since, f.locked_until FROM sign_in_failures f
-           JOIN unnest($1::text[], $2::bytea[]) AS asked(kind, subject) ON f.kind = asked.kind AND f.subject = asked.subject",
+        r#"SELECT asked.place AS "place!", f.failures, f.counting_since, f.locked_until FROM sign_in_failures f
+             JOIN unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS asked(kind, subject, place)
+               ON f.kind = asked.kind AND f.subject = asked.subject"#,
         &kinds,
         &subjects
     )
     .fetch_all(transaction.statement())
     .await?;
-    let count_of = |counter: &Counter| {
+    let count_of = |place: i64| {
         rows.iter()
-            .find(|row| row.kind == counter.counted_for.as_str())
+            .find(|row| row.place == place)
             .filter(|row| row.locked_until.map_or_else(|| after(row.counting_since, window) > now, |until| until > now))
             .map_or_else(Count::default, |row| Count { failures: row.failures, locked_until: row.locked_until })
     };
-    Ok(counters.iter().map(count_of).collect())
+    Ok((1..).take(counters.len()).map(count_of).collect())
 }
 
 /// Counts one more failure; where the counter stands now. Two at once are both counted.
@@ -111,21 +116,22 @@ pub async fn add(
     .await?)
 }
 
-/// Until when the first of these counters locks, all held in their order until the transaction ends: what a sign-in that
-/// is about to succeed must look at.
-pub async fn hold(transaction: &mut Transaction, counters: &[Counter]) -> Result<Option<DateTime<Utc>>> {
+/// Until when each of these counters locks, all held in their order until the transaction ends: what must be looked at once
+/// a password was found right, because guesses made at the same time were counted meanwhile.
+pub async fn hold(transaction: &mut Transaction, counters: &[Counter]) -> Result<Vec<Option<DateTime<Utc>>>> {
     let (kinds, subjects) = columns(counters);
     let rows = sqlx::query!(
-        "SELECT asked.place, f.locked_until FROM sign_in_failures f
-           JOIN unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS asked(kind, subject, place)
-             ON f.kind = asked.kind AND f.subject = asked.subject
-          ORDER BY f.kind DESC, f.subject FOR UPDATE OF f",
+        r#"SELECT asked.place AS "place!", f.locked_until FROM sign_in_failures f
+             JOIN unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS asked(kind, subject, place)
+               ON f.kind = asked.kind AND f.subject = asked.subject
+            ORDER BY f.kind DESC, f.subject FOR UPDATE OF f"#,
         &kinds,
         &subjects
     )
     .fetch_all(transaction.statement())
     .await?;
-    Ok(rows.into_iter().find(|row| row.place == Some(1)).and_then(|row| row.locked_until))
+    let lock_of = |place: i64| rows.iter().find(|row| row.place == place).and_then(|row| row.locked_until);
+    Ok((1..).take(counters.len()).map(lock_of).collect())
 }
 
 fn columns(counters: &[Counter]) -> (Vec<String>, Vec<Vec<u8>>) {
@@ -133,7 +139,7 @@ fn columns(counters: &[Counter]) -> (Vec<String>, Vec<Vec<u8>>) {
 }
 
 /// Forgets what was counted; how many counters there were. They are locked in the order in which everyone locks them:
-/// email addresses, devices.
+/// email addresses, devices and proofs, client addresses.
 pub async fn clear(transaction: &mut Transaction, counters: &[Counter]) -> Result<u64> {
     let (kinds, subjects) = columns(counters);
     let done = sqlx::query!(

@@ -156,6 +156,75 @@ async fn an_address_that_fails_too_often_is_shut_out_of_every_account() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_shut_out_keeps_nobody_from_a_device_they_know() {
+    let mut setup = Setup::usual();
+    setup.settings.lockout.failures_per_address = 8;
+    setup.options.trusted_proxies = vec!["127.0.0.1/32".parse().expect("a network")];
+    let app = TestApp::start_with(setup).await;
+    for email in ["ozlem@h.test", "lukasz@h.test"] {
+        app.user(email).create().await;
+    }
+    // In the hotel's network, and in one of IPv6 where each request comes from another address.
+    for [at_work, at_work_tomorrow, guesses_from] in [
+        ["198.51.100.7", "198.51.100.7", "198.51.100.7"],
+        ["2001:db8:1:2::1", "2001:db8:1:2:aaaa::1", "2001:db8:1:2:ffff::"],
+    ] {
+        let from = |address: &str| app.anonymous().with_header("x-forwarded-for", address);
+        let laptop = |address: &str| from(address).with_header("user-agent", "own laptop");
+        laptop(at_work).sign_in("ozlem@h.test", PASSWORD).await;
+        for n in 0..8 {
+            let address =
+                if guesses_from.ends_with(':') { format!("{guesses_from}{n}") } else { guesses_from.to_owned() };
+            assert_eq!(outcome(&from(&address), &format!("guess{n}@h.test"), "wrong").await.0, "INVALID_CREDENTIALS");
+        }
+        let known = laptop(at_work_tomorrow);
+        // Neither another person on that device, nor that person on another one.
+        let shut = [
+            known.try_sign_in("lukasz@h.test", PASSWORD).await,
+            from(at_work).try_sign_in("ozlem@h.test", PASSWORD).await,
+        ];
+        for answer in shut {
+            assert_eq!((answer.status.as_u16(), answer.code()), (429, "RATE_LIMITED"));
+        }
+        known.clone().sign_in("ozlem@h.test", PASSWORD).await;
+        // A known device guesses no more often for it, and its guesses count.
+        for _ in 0..5 {
+            assert_eq!(outcome(&known, "ozlem@h.test", "wrong").await.0, "INVALID_CREDENTIALS");
+        }
+        assert_eq!(outcome(&known, "ozlem@h.test", PASSWORD).await.0, "ACCOUNT_LOCKED");
+        app.clock.advance(Duration::from_secs(901));
+        from(at_work).sign_in("lukasz@h.test", PASSWORD).await;
+    }
+}
+
+#[tokio::test]
+async fn a_device_is_known_again_in_its_network_alone_and_where_an_earlier_release_made_its_session() {
+    let mut setup = Setup::usual();
+    setup.options.trusted_proxies = vec!["127.0.0.1/32".parse().expect("a network")];
+    let app = TestApp::start_with(setup).await;
+    app.user("someone@h.test").create().await;
+    let laptop =
+        |address: &str| app.anonymous().with_header("x-forwarded-for", address).with_header("user-agent", "own laptop");
+    laptop("2001:db8:1:2::1").sign_in("someone@h.test", PASSWORD).await;
+    let lock = async || {
+        for _ in 0..5 {
+            outcome(&app.anonymous(), "someone@h.test", "wrong").await;
+        }
+    };
+    lock().await;
+    for (address, is_known) in [("2001:db8:1:2:3:4:5:6", true), ("2001:db8:1:3::1", false), ("203.0.113.9", false)] {
+        let answer = laptop(address).try_sign_in("someone@h.test", PASSWORD).await;
+        assert_eq!(answer.refusals("login").is_empty(), is_known, "{address}: {}", answer.body);
+    }
+    app.sql("UPDATE user_sessions SET ip_network = NULL").await;
+    for (address, is_known) in [("2001:db8:1:2::1", true), ("2001:db8:1:2::2", false)] {
+        let answer = laptop(address).try_sign_in("someone@h.test", PASSWORD).await;
+        assert_eq!(answer.refusals("login").is_empty(), is_known, "{address}: {}", answer.body);
+        app.sql("DELETE FROM user_sessions WHERE ip_network IS NOT NULL").await;
+    }
+}
+
+#[tokio::test]
 async fn guesses_made_at_once_are_not_more_guesses() {
     let app = TestApp::start().await;
     app.user("someone@h.test").create().await;

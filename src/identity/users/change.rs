@@ -53,9 +53,20 @@ impl Identity {
         transaction: &mut Transaction,
         caller: &Caller,
     ) -> Result<Actor, Failure> {
-        let before = rules::ready(&caller.principal)?;
+        rules::ready(&caller.principal)?;
+        let actor = self.present_actor(transaction, caller).await?;
+        if actor.confined { Err(Error::PasswordChangeRequired.into()) } else { Ok(actor) }
+    }
+
+    /// The same, also of one who can do nothing but change the password.
+    pub(in crate::identity) async fn present_actor(
+        &self,
+        transaction: &mut Transaction,
+        caller: &Caller,
+    ) -> Result<Actor, Failure> {
+        let before = rules::known(&caller.principal)?;
         let now = self.clock.now();
-        let actor = match &before.who {
+        Ok(match &before.who {
             Who::User(access) => {
                 let access = access::of_session(transaction, access.session_id, now).await?;
                 let ended = || Error::Unauthenticated("the session has just ended; sign in again");
@@ -67,8 +78,7 @@ impl Identity {
                 Actor { who: Who::ApiKey(key.ok_or_else(ended)?), confined: false }
             }
             Who::Operator => Actor::clone(before),
-        };
-        if actor.confined { Err(Error::PasswordChangeRequired.into()) } else { Ok(actor) }
+        })
     }
 
     /// Locks users for an action of the caller's that the rules allow on each of them. `field` names them in the input.

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::change::{Consequences, UserChange};
 use crate::identity::audit::user_gid;
 use crate::identity::fields::{self, Problems};
-use crate::identity::lockout::Counters;
+use crate::identity::lockout::{Counters, of_proofs};
 use crate::identity::password_rules::Owner;
 use crate::identity::rules::{self, UserAction};
 use crate::identity::{Caller, Client, Failure, Identity, passwords};
@@ -145,10 +145,11 @@ impl Identity {
         let user = changes::states(transaction, &[id]).await?.into_iter().next();
         let user = user.ok_or_else(|| rules::no_such("user", "id"))?;
         rules::on_user(rules::ready(&caller.principal)?, action, &user, "id")?;
-        let mut counters = vec![Counters::of(&self.server_key, &user.email, &Client::default()).email];
+        let key = &self.server_key;
+        let mut counters = vec![Counters::of(key, &user.email, &Client::default()).email, of_proofs(key, id)];
         for (device_fingerprint, ip_address) in sessions::devices(transaction, id).await? {
-            let client = Client { ip_address, device_fingerprint, user_agent: None };
-            counters.push(Counters::of(&self.server_key, &user.email, &client).device);
+            let client = Client { ip_address, device_fingerprint, ..Client::default() };
+            counters.push(Counters::of(key, &user.email, &client).device);
         }
         Ok(sign_in_failures::clear(transaction, &counters).await?)
     }
