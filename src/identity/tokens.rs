@@ -8,11 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Header, Validation, decode, decode_header, encode};
 use quick_cache::sync::Cache;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -245,7 +248,7 @@ impl Tokens {
             return Err(InvalidToken);
         }
         let header = decode_header(token).map_err(|_| InvalidToken)?;
-        if header.typ.as_deref() != Some(kind) {
+        if header.typ.as_deref() != Some(kind) || has_critical_headers(token) {
             return Err(InvalidToken);
         }
         let (keys, key_id) = (self.keys(), header.kid.ok_or(InvalidToken)?);
@@ -259,6 +262,14 @@ impl Tokens {
         validation.validate_nbf = false;
         decode(token, &key.key, &validation).map(|read| read.claims).map_err(|_| InvalidToken)
     }
+}
+
+/// Whether the token asks whoever does not understand some header to refuse it (`crit`, RFC 7515): none is understood here, and
+/// the decoder reads past it.
+fn has_critical_headers(token: &str) -> bool {
+    let header = token.split('.').next().and_then(|header| URL_SAFE_NO_PAD.decode(header).ok());
+    let header = header.and_then(|header| serde_json::from_slice::<Map<String, Value>>(&header).ok());
+    header.is_none_or(|header| header.contains_key("crit"))
 }
 
 fn holds(not_before: i64, expires: i64, now: DateTime<Utc>) -> Result<(), InvalidToken> {

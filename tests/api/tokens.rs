@@ -154,11 +154,22 @@ async fn no_other_token_is_believed() {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let unsigned =
         |alg: &str| format!("{}.{}.", part(&json!({"alg": alg, "typ": "at+jwt", "kid": kid})), part(&claims));
+    let under_header = |more: Value| {
+        let mut header = json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": kid });
+        header.as_object_mut().expect("a header").extend(more.as_object().expect("headers").clone());
+        let message = format!("{}.{}", part(&header), part(&claims));
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &ours, Algorithm::EdDSA).expect("signed");
+        format!("{message}.{signature}")
+    };
     let foreign_key = EncodingKey::from_ed_pem(&{
         let pair = aws_lc_rs::signature::Ed25519KeyPair::generate().expect("a key");
         pem::encode(&pem::Pem::new("PRIVATE KEY", pair.to_pkcs8v1().expect("PKCS#8").as_ref())).into_bytes()
     })
     .expect("a key");
+    assert!(
+        app.anonymous().with_token(&under_header(json!({ "known": "to nobody" }))).is_signed_in().await,
+        "what need not be understood is no harm"
+    );
     let (head, tail) = token.split_at(token.len() - 4);
     let now = claims["iat"].as_i64().expect("a time");
     let hostile = [
@@ -176,6 +187,13 @@ async fn no_other_token_is_believed() {
         encode(&header(Algorithm::EdDSA, "at+jwt", None), &claims, &ours).expect("a token"),
         encode(&header(Algorithm::EdDSA, "at+jwt", Some("../../etc/passwd")), &claims, &ours).expect("a token"),
         encode(&header(Algorithm::EdDSA, "at+jwt", Some("' OR 1=1 --")), &claims, &ours).expect("a token"),
+        // Signed by our key, and by their own word not to be believed by who does not know these headers.
+        under_header(json!({ "crit": ["urn:example:never"], "urn:example:never": true })),
+        under_header(json!({ "crit": ["b64"], "b64": true })),
+        under_header(json!({ "crit": ["exp"] })),
+        under_header(json!({ "crit": [] })),
+        under_header(json!({ "crit": null })),
+        under_header(json!({ "crit": "exp" })),
         encode(&header(Algorithm::EdDSA, "JWT", kid.as_deref()), &claims, &ours).expect("a token"),
         encode(&header(Algorithm::EdDSA, "rt+jwt", kid.as_deref()), &claims, &ours).expect("a token"),
         client.refresh_token.clone(),
