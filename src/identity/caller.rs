@@ -1,5 +1,6 @@
 //! Who makes a request, from where, and the transaction it reads in.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -257,8 +258,22 @@ impl Identity {
 
     /// A user in a session.
     pub(super) fn in_session(&self, access: SessionAccess) -> Actor {
-        let confined = access.must_change_password && self.settings.enforce_password_change;
+        let confined = self.is_confined(&access);
         Actor { who: Who::User(access), confined }
+    }
+
+    fn is_confined(&self, access: &SessionAccess) -> bool {
+        access.must_change_password && self.settings.enforce_password_change
+    }
+
+    /// What a session's user holds, as services are told: nothing while the password must be changed. They cannot know that such
+    /// a user may do nothing here before.
+    pub fn as_told<'a>(&self, access: &'a SessionAccess) -> Cow<'a, SessionAccess> {
+        if !self.is_confined(access) {
+            return Cow::Borrowed(access);
+        }
+        let (roles, permissions, hotels) = Default::default();
+        Cow::Owned(SessionAccess { roles, permissions, hotels, hotel_scope: HotelScope::Assigned, ..access.clone() })
     }
 }
 

@@ -50,6 +50,7 @@ impl Identity {
         if users::by_ids(&mut *caller.read().await?, &[access.user_id]).await?.is_empty() {
             return Ok(None);
         }
+        access = self.as_told(&access).into_owned();
         // Nothing hints at hotels elsewhere.
         access.hotels.retain(|hotel| rules::reaches(actor, hotel));
         let Claimed { jti, issued_at, expires_at, is_refresh_token, .. } = claimed;

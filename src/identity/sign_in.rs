@@ -269,7 +269,7 @@ impl Identity {
     ) -> Result<SignedIn, Error> {
         let expires_in = self.settings.access_token_lifetime;
         let tokens = IssuedTokens {
-            access_token: self.tokens.sign_access(&access, access_token_jti, now, expires_in)?,
+            access_token: self.tokens.sign_access(&self.as_told(&access), access_token_jti, now, expires_in)?,
             refresh_token: self.tokens.sign_refresh(&access, refresh)?,
             expires_in,
         };

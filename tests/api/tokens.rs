@@ -8,7 +8,7 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
 use serde_json::{Value, json};
 
-use super::support::{Setup, TestApp, cluster_folder};
+use super::support::{Client, PASSWORD, Setup, TestApp, cluster_folder};
 
 fn claims_of(token: &str) -> Value {
     let payload = token.split('.').nth(1).expect("three parts");
@@ -88,6 +88,68 @@ async fn more_than_a_hundred_hotels_stay_out_of_the_token() {
     app.sql(&assign("101, 101")).await;
     let claims = claims_of(&app.signed_in("someone@h.test").await.access_token.expect("a token"));
     assert_eq!(claims.get("hotel_ids"), None);
+}
+
+#[tokio::test]
+async fn who_must_change_the_password_is_told_to_hold_nothing_until_then() {
+    let mut setup = Setup::usual();
+    setup.settings.enforce_password_change = true;
+    let app = TestApp::start_with(setup).await;
+    let service = app.admin().await;
+    for (email, everywhere) in [("ozlem@h.test", true), ("lukasz@h.test", false)] {
+        let user = app.user(email).role("HOTEL_ADMIN").hotel("hotel-001");
+        if everywhere {
+            user.everywhere().create().await
+        } else {
+            user.create().await
+        };
+        app.sql(&format!("UPDATE users SET must_change_password = true WHERE email = '{email}'")).await;
+        let told = async |access_token: &str, refresh_token: &str| {
+            let client = app.anonymous().with_token(access_token);
+            let me = client.get("/auth/me").await.body["user"].clone();
+            let mut told = vec![claims_of(access_token), me];
+            for token in [access_token, refresh_token] {
+                let ask = service.http.post(service.url("/oauth2/introspect")).body(format!("token={token}"));
+                let ask = ask.header("content-type", "application/x-www-form-urlencoded");
+                let live = service.send(ask).await.body;
+                assert_eq!(live["active"], true, "{live}");
+                assert_eq!(live["scope"] == "", live["permissions"] == json!([]));
+                told.push(live);
+            }
+            told
+        };
+        let first = app.anonymous().post("/auth/login", json!({ "email": email, "password": PASSWORD })).await.body;
+        let by_refresh = app.signed_in(email).await.refresh().await;
+        let tokens = [
+            (first["access_token"].as_str().expect("a token"), first["refresh_token"].as_str().expect("a token")),
+            (by_refresh.access_token.as_deref().expect("a token"), by_refresh.refresh_token.as_str()),
+        ];
+        for (access_token, refresh_token) in tokens {
+            for told in told(access_token, refresh_token).await.iter().chain([&first["user"]]) {
+                assert_eq!((&told["roles"], &told["permissions"]), (&json!([]), &json!([])), "{told}");
+                assert_eq!(told["hotel_ids"], json!([]), "{told}");
+                assert_ne!(told["hotel_scope"], "ALL", "{told}");
+            }
+        }
+        // In their own session everything is as it was, and from the next tokens on everywhere.
+        let input = json!({ "currentPassword": PASSWORD, "newPassword": "a second passphrase" });
+        Client::done(&by_refresh.mutate("changePassword", input, "user { id }").await, "changePassword");
+        let next = by_refresh.refresh().await;
+        for told in told(next.access_token.as_deref().expect("a token"), &next.refresh_token).await {
+            assert_eq!(told["roles"], json!(["HOTEL_ADMIN"]), "{told}");
+            assert!(told["permissions"].as_array().is_some_and(|held| held.contains(&json!("user:create"))), "{told}");
+            let hotels = if everywhere { Value::Null } else { json!(["hotel-001"]) };
+            assert_eq!(told.get("hotel_ids").cloned().unwrap_or_default(), hotels, "{told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_the_change_is_only_asked_for_tokens_tell_what_may_be_done() {
+    let app = TestApp::start().await;
+    app.sql("UPDATE users SET must_change_password = true").await;
+    let claims = claims_of(&app.signed_in("manager@hotel1.com").await.access_token.expect("a token"));
+    assert_eq!(claims["permissions"], json!(["call:start", "call:view", "hotel:view"]));
 }
 
 #[tokio::test]

@@ -149,7 +149,7 @@ pub async fn me(State(app): State<Arc<App>>, Extension(about): Extension<About>,
             counted(
                 &caller,
                 left,
-                Json(json!({ "user": user_of(&access), "authenticated_at": authenticated_at })).into_response(),
+                Json(json!({ "user": user_of(&app, &access), "authenticated_at": authenticated_at })).into_response(),
             )
         }
         Err(response) => response,
@@ -179,7 +179,7 @@ fn tokens(app: &App, signed_in: &SignedIn) -> Response {
         "refresh_token": if kept { "" } else { refresh_token.as_str() },
         "token_type": "bearer",
         "expires_in": signed_in.tokens.expires_in.as_secs(),
-        "user": user_of(&signed_in.access),
+        "user": user_of(app, &signed_in.access),
     }))
     .into_response();
     if kept {
@@ -188,7 +188,8 @@ fn tokens(app: &App, signed_in: &SignedIn) -> Response {
     response
 }
 
-fn user_of(access: &SessionAccess) -> Value {
+fn user_of(app: &App, access: &SessionAccess) -> Value {
+    let access = app.identity.as_told(access);
     json!({
         "user_id": access.user_id,
         "email": access.email,
