@@ -38,6 +38,9 @@ const KEY = 'voicehive-tokens';
 const MARGIN = 10_000;
 const SELECTION = 'session { id } tokens { accessToken refreshToken expiresIn } errors { code message path }';
 
+/** Sent along with what nobody has asked for at the moment: the server then does not count it as use of the session. */
+export const IN_BACKGROUND = { 'X-Background': 'true' };
+
 /** What the service could not do, for reasons that the person at the screen cannot put right. */
 export class ServiceError extends Error {
   constructor(
@@ -53,12 +56,18 @@ export class Session {
   readonly #listeners = new Set<() => void>();
   #refreshing: Promise<Tokens | null> | null = null;
   #ended = false;
+  /** Whether the person has done anything in this tab since the last refresh. */
+  #touched = true;
 
   constructor(readonly endpoint = '/graphql') {
     // Fires in the other tabs, not in the one that wrote.
     addEventListener('storage', (event) => {
       if (event.key === KEY || event.key === null) this.#tell();
     });
+    const touch = () => {
+      this.#touched = true;
+    };
+    for (const deed of ['pointerdown', 'keydown']) addEventListener(deed, touch, { capture: true });
   }
 
   /** Null where nobody is signed in. */
@@ -105,10 +114,14 @@ export class Session {
     this.#refreshing ??= this.#inTurn(async () => {
       const kept = this.tokens;
       if (kept === null || kept.accessToken !== refused) return kept;
+      // A page that nobody uses keeps its tokens fresh, and its session no longer than one that is closed.
+      const headers: Record<string, string> = this.#touched ? {} : IN_BACKGROUND;
       const { refresh } = await this.#post<{ refresh: Answer }>(
         `mutation Refresh($input: RefreshInput!) { refresh(input: $input) { ${SELECTION} } }`,
         { input: { refreshToken: kept.refreshToken } },
+        headers,
       );
+      this.#touched = false;
       this.#ended = refresh.tokens === null;
       if (this.#ended) this.forget();
       else this.#keep(refresh);
@@ -121,12 +134,17 @@ export class Session {
 
   /** Ends the session on the server, and here whatever the server says. */
   async signOut(): Promise<void> {
-    const { accessToken } = this.tokens ?? {};
+    const { accessToken, refreshToken } = this.tokens ?? {};
     this.#ended = false;
     this.forget();
     if (accessToken === undefined) return;
-    // A session that is over already needs no ending, and one that cannot be ended now expires.
-    await this.#post('mutation SignOut { logout { revokedSessions } }', {}, accessToken).catch(() => undefined);
+    // An access token that has expired meanwhile is no matter: the refresh token tells whose session it is. One that is over
+    // already needs no ending, and one that cannot be ended now expires.
+    await this.#post(
+      'mutation SignOut($input: LogoutInput!) { logout(input: $input) { revokedSessions } }',
+      { input: { refreshToken } },
+      { Authorization: `Bearer ${accessToken}` },
+    ).catch(() => undefined);
   }
 
   /** Nobody is signed in here any more; the server is not told. */
@@ -152,12 +170,8 @@ export class Session {
     return navigator.locks === undefined ? work() : navigator.locks.request('voicehive-refresh', work);
   }
 
-  async #post<T>(query: string, variables: object, accessToken?: string): Promise<T> {
-    const headers: Record<string, string> = {
-      'Content-Type': 'application/json',
-      Accept: 'application/graphql-response+json',
-    };
-    if (accessToken !== undefined) headers.Authorization = `Bearer ${accessToken}`;
+  async #post<T>(query: string, variables: object, more: Record<string, string> = {}): Promise<T> {
+    const headers = { 'Content-Type': 'application/json', Accept: 'application/graphql-response+json', ...more };
     let answer: { data?: T | null; errors?: { message: string; extensions?: { code?: string } }[] };
     try {
       const response = await fetch(this.endpoint, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });

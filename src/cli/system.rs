@@ -21,6 +21,7 @@ use crate::identity::{
     Administrator, Algorithm, HashingSettings, Identity, Lockout, Seeds, Settings, ThrottleSettings,
 };
 use crate::store::embedded::{self, DataDir, Embedded};
+use crate::store::session_ends::Lifetimes;
 use crate::store::{Address, Database, PoolSettings, Routes};
 
 /// The folder for what this machine keeps.
@@ -152,8 +153,11 @@ pub async fn identity(config: &Config, database: Database) -> anyhow::Result<Arc
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let settings = Settings {
         access_token_lifetime: auth.access_token_lifetime,
-        session_lifetime: auth.session_lifetime,
-        remember_me_lifetime: auth.remember_me_lifetime,
+        session_lifetimes: Lifetimes {
+            idle: auth.session_lifetime,
+            remembered: auth.remember_me_lifetime,
+            absolute: auth.session_absolute_lifetime,
+        },
         session_retention: auth.session_retention,
         lockout: Lockout {
             threshold: auth.lockout.threshold,

@@ -68,6 +68,7 @@ impl Default for AuthConfig {
             access_token_lifetime: Duration::from_mins(15),
             session_lifetime: days(7),
             remember_me_lifetime: days(30),
+            session_absolute_lifetime: days(90),
             lockout: LockoutConfig::default(),
             hashing: HashingConfig::default(),
             common_passwords_file: None,

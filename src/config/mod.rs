@@ -88,6 +88,9 @@ pub struct AuthConfig {
     /// The same for a sign-in with "remember me". Default 30 days.
     #[serde(deserialize_with = "duration")]
     pub remember_me_lifetime: Duration,
+    /// How long a session lives however much it is used. Default 90 days.
+    #[serde(deserialize_with = "duration")]
+    pub session_absolute_lifetime: Duration,
     /// When failed sign-ins lock an account.
     pub lockout: LockoutConfig,
     /// The cost of a password hash.

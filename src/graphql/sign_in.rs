@@ -125,6 +125,9 @@ pub struct LogoutInput {
     /// Every session of the caller's, the current one included.
     #[graphql(default = false)]
     all_sessions: bool,
+    /// Whose session is the current one, where the access token has expired; left out where a cookie keeps it.
+    #[graphql(secret)]
+    refresh_token: Option<String>,
 }
 
 /// How many sessions ended.
@@ -197,7 +200,8 @@ impl SignInMutations {
         Ok(RefreshPayload(outcome, tokens))
     }
 
-    /// Ends the current session, another one of the caller's, or all of them, at once.
+    /// Ends the current session, another one of the caller's, or all of them, at once. Where the access token has expired, or none
+    /// is sent along, the refresh token tells who asks.
     async fn logout(&self, context: &Context<'_>, input: Option<LogoutInput>) -> Result<LogoutPayload> {
         let input = input.unwrap_or_default();
         let which = match (&input.session, input.all_sessions) {
@@ -205,12 +209,15 @@ impl SignInMutations {
             (Some(id), false) => SignOut::Session(ids::session_id(id, "input.session")?),
             (None, false) => SignOut::Current,
         };
-        let caller = context.caller();
-        let outcome = refused(context.identity().sign_out(&caller, which).await)?;
-        if outcome.is_ok() {
-            // If it was the token of one of them.
+        let (caller, identity) = (context.caller(), context.identity());
+        let kept = Some(context.kept_token()).filter(|token| !token.is_empty());
+        let refresh_token = input.refresh_token.as_deref().filter(|token| !token.is_empty()).or(kept);
+        let outcome = identity.sign_out(&caller, which, refresh_token).await;
+        if outcome.is_ok() || kept.is_some() {
+            // If its session has ended, now or before.
             context.keep_token(Kept::Nothing);
         }
+        let outcome = refused(outcome)?;
         let revoked_sessions = i32::try_from(*outcome.as_ref().unwrap_or(&0)).unwrap_or(i32::MAX);
         Ok(LogoutPayload {
             revoked_sessions,

@@ -29,6 +29,8 @@ impl Believed<'_> {
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// Sent as `true` with what nobody has asked for at the moment.
+pub const BACKGROUND: HeaderName = HeaderName::from_static("x-background");
 /// Characters of an agent that are kept.
 const MAX_AGENT: usize = 512;
 /// What one device tends to say of itself. A client that keeps a random `X-Device-Id` cannot be mistaken for another.
@@ -48,6 +50,7 @@ pub fn client_of(request: &Request, believed: Believed<'_>) -> Client {
         user_agent: agent
             .map(|agent| agent.chars().filter(|character| !character.is_control()).take(MAX_AGENT).collect()),
         device_fingerprint: Some(fingerprint(headers)),
+        in_background: headers.get(BACKGROUND).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true")),
     }
 }
 

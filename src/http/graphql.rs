@@ -204,6 +204,8 @@ impl Call<'_> {
         if known.signs_in(&self.asked) {
             authenticated = Ok(Principal::Anonymous);
         }
+        // Signing out must work when the access token does not any more: by the refresh token, or it is refused there.
+        let signs_out = known.signs_out(&self.asked);
         let ready = match app.documents.ready(&known, std::mem::take(&mut self.asked)) {
             Ok(ready) => ready,
             Err(reasons) => return self.refused(reasons),
@@ -214,6 +216,7 @@ impl Call<'_> {
         }
         let principal = match authenticated {
             Ok(principal) => principal,
+            Err(Error::Unauthenticated(_)) if signs_out => Principal::Anonymous,
             Err(error) => return self.failed(&error),
         };
         let repeatable = match (&self.key, &principal) {

@@ -5,6 +5,8 @@ use axum::response::Response;
 use std::time::Duration;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::client::BACKGROUND;
+
 /// What browsers are told where a handler has said nothing else: nothing of an answer is a page, to be kept, or to be shown
 /// inside another one.
 const PROTECTION: [(HeaderName, &str); 7] = [
@@ -42,6 +44,7 @@ pub fn cors(origins: &[String]) -> Option<CorsLayer> {
         header::CONTENT_TYPE,
         HeaderName::from_static("idempotency-key"),
         HeaderName::from_static("x-device-id"),
+        BACKGROUND,
         HeaderName::from_static("x-request-id"),
     ];
     let told = ["x-request-id", "idempotency-replayed", "ratelimit", "ratelimit-policy", "retry-after"]

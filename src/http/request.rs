@@ -235,7 +235,7 @@ pub async fn authenticate(app: &App, about: &About, headers: &HeaderMap) -> Resu
             }
             // Another scheme is a token that does not hold.
             let token = if scheme.eq_ignore_ascii_case("bearer") { value.trim() } else { "" };
-            app.identity.authenticate(token).await
+            app.identity.authenticate(token, &about.client).await
         }
         (Some(_), Some(_)) => {
             Err(Error::bad_input("X-API-Key", "cannot stand beside `Authorization`: send one of them"))

@@ -16,7 +16,8 @@ const LOOK_FOR_KEYS_EVERY: Duration = Duration::from_secs(15);
 const SEAL_EVERY: Duration = Duration::from_secs(2);
 const KEEP_PARTITIONS_EVERY: Duration = Duration::from_hours(1);
 
-const JOBS: [&str; 5] = ["write_last_uses", "sweep", "seal_audit_events", "load_signing_keys", "keep_audit_partitions"];
+const JOBS: [&str; 6] =
+    ["shorten_sessions", "write_last_uses", "sweep", "seal_audit_events", "load_signing_keys", "keep_audit_partitions"];
 
 impl Identity {
     /// Runs until it is cancelled, and then writes down what is left to write.
@@ -29,6 +30,7 @@ impl Identity {
         let mut seal = tokio::time::interval(SEAL_EVERY);
         let mut look_for_keys = tokio::time::interval(LOOK_FOR_KEYS_EVERY);
         let mut keep_partitions = tokio::time::interval(KEEP_PARTITIONS_EVERY);
+        run("shorten_sessions", self.shorten_sessions()).await;
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,

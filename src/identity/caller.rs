@@ -26,6 +26,8 @@ pub struct Client {
     pub ip_address: Option<String>,
     pub user_agent: Option<String>,
     pub device_fingerprint: Option<String>,
+    /// It asks by itself, such as by a timer: nobody has done anything, and a session that nobody uses runs out all the same.
+    pub in_background: bool,
 }
 
 impl Client {
@@ -227,7 +229,7 @@ impl Identity {
     }
 
     /// Who holds this access token.
-    pub async fn authenticate(&self, token: &str) -> Result<Principal> {
+    pub async fn authenticate(&self, token: &str, client: &Client) -> Result<Principal> {
         let now = self.clock.now();
         let claims = self.access_token(token, now).await.ok_or(INVALID_TOKEN)?;
         let topics = topics_of_session(claims.session_id, claims.user_id);
@@ -240,7 +242,7 @@ impl Identity {
         if kept.actor.user_id() != Some(claims.user_id) {
             return Err(INVALID_TOKEN);
         }
-        if self.used_sessions.note(claims.session_id, kept.noted(), now) {
+        if !client.in_background && self.used_sessions.note(claims.session_id, kept.noted(), now) {
             kept.note(now);
         }
         Ok(Principal::Known(kept.actor.clone()))
@@ -249,7 +251,9 @@ impl Identity {
     async fn read_session(&self, id: Uuid, topics: &[Topic], now: DateTime<Utc>) -> Result<Arc<Kept>> {
         let version = self.database.changes().version(topics);
         let mut transaction = self.database.read(&Scope::system(), &StatementCount::default()).await?;
-        let access = store::access::of_session(&mut transaction, id, now).await?.ok_or(INVALID_TOKEN)?;
+        let access = store::access::of_session(&mut transaction, id, self.settings.session_lifetimes, now)
+            .await?
+            .ok_or(INVALID_TOKEN)?;
         let (ends_at, used) = (access.session_expires_at, access.session_accessed_at);
         let kept = Kept::new(Arc::new(self.in_session(access)), version, Some(ends_at), Some(used));
         self.keep_session(id, kept.clone());

@@ -34,17 +34,17 @@ impl Identity {
     pub async fn introspect(&self, caller: &Caller, token: &str) -> Result<Option<LiveToken>> {
         let actor = rules::ready(&caller.principal)?;
         rules::may_check_access(actor)?;
-        let now = self.clock.now();
+        let (now, lifetimes) = (self.clock.now(), self.settings.session_lifetimes);
         let Some(claimed) = self.claimed(token, now).await else { return Ok(None) };
         let access = {
             let mut transaction = self.database.read(&Scope::system(), &caller.statements).await?;
             if claimed.is_refresh_token {
-                let session = sessions::rotation(&mut transaction, claimed.session_id, now).await?;
+                let session = sessions::rotation(&mut transaction, claimed.session_id, lifetimes, now).await?;
                 if session.is_none_or(|session| session.refresh_token_jti != claimed.jti) {
                     return Ok(None);
                 }
             }
-            access::of_session(&mut transaction, claimed.session_id, now).await?
+            access::of_session(&mut transaction, claimed.session_id, lifetimes, now).await?
         };
         let Some(mut access) = access.filter(|access| access.user_id == claimed.user_id) else { return Ok(None) };
         if users::by_ids(&mut *caller.read().await?, &[access.user_id]).await?.is_empty() {
@@ -53,7 +53,9 @@ impl Identity {
         access = self.as_told(&access).into_owned();
         // Nothing hints at hotels elsewhere.
         access.hotels.retain(|hotel| rules::reaches(actor, hotel));
-        let Claimed { jti, issued_at, expires_at, is_refresh_token, .. } = claimed;
+        let Claimed { jti, issued_at, is_refresh_token, .. } = claimed;
+        // The session may end before its token would.
+        let expires_at = claimed.expires_at.min(access.session_expires_at.timestamp());
         Ok(Some(LiveToken { access, jti, issued_at, expires_at, is_refresh_token }))
     }
 
@@ -62,7 +64,8 @@ impl Identity {
         let now = self.clock.now();
         let Some(claimed) = self.claimed(token, now).await else { return Ok(false) };
         let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;
-        let access = access::of_session(&mut transaction, claimed.session_id, now).await?;
+        let lifetimes = self.settings.session_lifetimes;
+        let access = access::of_session(&mut transaction, claimed.session_id, lifetimes, now).await?;
         let Some(access) = access.filter(|access| access.user_id == claimed.user_id) else { return Ok(false) };
         let ended =
             sessions::end(&mut transaction, access.user_id, Ending::One(access.session_id), "signed_out", now).await?;
@@ -79,7 +82,8 @@ impl Identity {
         let now = self.clock.now();
         let Some(claimed) = self.claimed(token, now).await else { return Ok(false) };
         let mut transaction = self.database.read(&Scope::system(), statements).await?;
-        Ok(access::of_session(&mut transaction, claimed.session_id, now).await?.is_some())
+        let lifetimes = self.settings.session_lifetimes;
+        Ok(access::of_session(&mut transaction, claimed.session_id, lifetimes, now).await?.is_some())
     }
 
     async fn claimed(&self, token: &str, now: DateTime<Utc>) -> Option<Claimed> {

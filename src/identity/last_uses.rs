@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::Identity;
 use crate::clock::after;
-use crate::store::{self, api_keys, sessions};
+use crate::store::{self, api_keys, session_ends};
 
 /// How often at most it is written down of one.
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -68,7 +68,9 @@ impl Identity {
     async fn try_write_last_uses(&self, sessions: &[Use], keys: &[Use]) -> store::Result<()> {
         let mut transaction = self.database.background().await?;
         if !sessions.is_empty() {
-            sessions::touch(&mut transaction, sessions).await?;
+            // Until the next refresh, which comes when the access token ends, nothing else moves a session's end on.
+            let lag = self.settings.access_token_lifetime + INTERVAL;
+            session_ends::touch(&mut transaction, sessions, self.settings.session_lifetimes, lag).await?;
         }
         if !keys.is_empty() {
             api_keys::touch(&mut transaction, keys).await?;

@@ -69,13 +69,13 @@ pub use users::{Assignment, Import, Imported, Keep, NewUser, UserRecord, UserUpd
 
 use crate::clock::Clock;
 use crate::store::Database;
+use crate::store::session_ends::Lifetimes;
 
 /// What sign-in and sessions go by. Lengths of time are positive.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub access_token_lifetime: Duration,
-    pub session_lifetime: Duration,
-    pub remember_me_lifetime: Duration,
+    pub session_lifetimes: Lifetimes,
     /// How long ended sessions are kept.
     pub session_retention: Duration,
     pub lockout: Lockout,

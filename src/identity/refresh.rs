@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::audit::{Happening, Person};
 use super::tokens::{RefreshContent, RefreshToken};
-use super::{Caller, Error, Failure, Identity, Refusal, RefusalCode, SignedIn};
+use super::{Actor, Caller, Error, Failure, Identity, Refusal, RefusalCode, SignedIn};
 use crate::clock::after;
 use crate::store::access;
 use crate::store::sessions::{self, Ending, NextTokens, Rotation};
@@ -73,23 +73,26 @@ impl Identity {
         let now = self.clock.now();
         let token = self.tokens.read_refresh_token(refresh_token, now).map_err(|_| invalid())?;
         let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;
-        let session = sessions::rotation(&mut transaction, token.session_id, now).await?;
+        let lifetimes = self.settings.session_lifetimes;
+        let session = sessions::rotation(&mut transaction, token.session_id, lifetimes, now).await?;
         let mut session = session.filter(|session| session.user_id == token.user_id).ok_or_else(invalid)?;
         let mut content = None;
         if presented(&token, &session, now) == Presented::Current {
-            let lifetime =
-                if session.remember_me { self.settings.remember_me_lifetime } else { self.settings.session_lifetime };
+            // One that comes by itself leaves the session as it was used last.
+            let used_at = if caller.client.in_background { session.accessed_at } else { now };
             let next = NextTokens {
                 access_token_jti: self.clock.new_id(),
                 refresh_token_jti: self.clock.new_id(),
-                expires_at: after(now, lifetime),
+                used_at,
+                expires_at: lifetimes.end(session.remember_me, session.created_at, used_at),
             };
             if sessions::rotate(&mut transaction, token.session_id, &session, &next, now).await? {
                 content =
                     Some((next.access_token_jti, next.refresh_token_jti, session.refresh_token_generation + 1, now));
             } else {
                 // Another request was quicker, with this very token or by ending the session. See where that left it.
-                session = sessions::rotation(&mut transaction, token.session_id, now).await?.ok_or_else(invalid)?;
+                let moved = sessions::rotation(&mut transaction, token.session_id, lifetimes, now).await?;
+                session = moved.ok_or_else(invalid)?;
             }
         }
         let (access_token_jti, jti, generation, issued_at) = match (content, presented(&token, &session, now)) {
@@ -106,12 +109,30 @@ impl Identity {
                 return Ok(Refreshed::Reused);
             }
         };
-        let access = access::of_session(&mut transaction, token.session_id, now).await?.ok_or_else(invalid)?;
+        let access =
+            access::of_session(&mut transaction, token.session_id, lifetimes, now).await?.ok_or_else(invalid)?;
         let refresh = RefreshContent { jti, generation, issued_at };
         let signed_in = self.signed_in(access, access_token_jti, &refresh, now)?;
         transaction.commit().await?;
         tracing::info!(session_id = %token.session_id, generation, "user_session_refreshed");
         Ok(Refreshed::SignedIn(Box::new(signed_in)))
+    }
+
+    /// Who holds this refresh token, without its being used; None where its session is over. One that was used before ends it.
+    pub(super) async fn bearer_of(&self, caller: &Caller, refresh_token: &str) -> Result<Option<Actor>, Failure> {
+        self.throttle.refresh(&caller.client)?;
+        self.look_for_key_of(refresh_token).await;
+        let (now, lifetimes) = (self.clock.now(), self.settings.session_lifetimes);
+        let token = self.tokens.read_refresh_token(refresh_token, now).map_err(|_| invalid())?;
+        let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;
+        let session = sessions::rotation(&mut transaction, token.session_id, lifetimes, now).await?;
+        let Some(session) = session.filter(|session| session.user_id == token.user_id) else { return Ok(None) };
+        if presented(&token, &session, now) == Presented::Reused {
+            self.end_reused(transaction, caller, &token, &session, now).await?;
+            return Err(invalid());
+        }
+        let access = access::of_session(&mut transaction, token.session_id, lifetimes, now).await?;
+        Ok(access.map(|access| self.in_session(access)))
     }
 
     async fn end_reused(
@@ -163,7 +184,8 @@ mod tests {
             previous_refresh_token_jti: Some(id(32)),
             rotated_at,
             remember_me: false,
-            expires_at: rotated_at + TimeDelta::days(7),
+            created_at: rotated_at,
+            accessed_at: rotated_at,
         };
         // generation, jti, seconds since the rotation -> what it is
         let table = [

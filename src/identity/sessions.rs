@@ -10,14 +10,38 @@ use super::fields::{self, Problems};
 use super::rules::{self, UserAction};
 use super::users::MAX_REASON;
 use super::{Caller, Error, Failure, Identity, Result};
-use crate::store::Writes;
 use crate::store::page::{Page, PageRequest};
 use crate::store::sessions::{self, Ending, Session, SessionCursor, SessionFilter, SessionsOf};
+use crate::store::{self, Writes, session_ends};
+
+/// Sessions of one transaction.
+const SHORTENED_AT_ONCE: i64 = 1000;
 
 impl Identity {
     /// How long a refresh token can be good at the most.
     pub fn longest_session(&self) -> Duration {
-        self.settings.session_lifetime.max(self.settings.remember_me_lifetime)
+        self.settings.session_lifetimes.longest()
+    }
+
+    /// Has running sessions end by lifetimes that were lowered since they were refreshed, so that lists tell what is so already:
+    /// whoever uses a session is held to them anyway. How many there were.
+    pub async fn shorten_sessions(&self) -> store::Result<u64> {
+        let (mut last, mut shortened) = (None, 0);
+        loop {
+            let mut transaction = self.database.background().await?;
+            let lifetimes = self.settings.session_lifetimes;
+            let batch = session_ends::shorten(&mut transaction, lifetimes, last, SHORTENED_AT_ONCE).await?;
+            transaction.commit().await?;
+            shortened += batch.sessions;
+            last = batch.last;
+            if last.is_none() {
+                break;
+            }
+        }
+        if shortened > 0 {
+            tracing::info!(shortened, "user_sessions_shortened");
+        }
+        Ok(shortened)
     }
 
     /// A page of sessions for each of `parents`, which are of one kind.

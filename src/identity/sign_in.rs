@@ -14,7 +14,7 @@ use super::passwords::{MAX_BYTES, Verdict};
 use super::tokens::{IssuedTokens, RefreshContent};
 use super::users::email_to_look_up;
 use super::{Caller, Error, Failure, Identity, Refusal};
-use crate::clock::{after, seconds_until};
+use crate::clock::seconds_until;
 use crate::store::access::{self, SessionAccess};
 use crate::store::sessions::{self, NewSession};
 use crate::store::sign_in_failures as failures;
@@ -225,8 +225,7 @@ impl Identity {
         let over =
             if lift_lock { vec![counters.device, proofs, counters.email] } else { vec![counters.device, proofs] };
         failures::clear(&mut transaction, &over).await?;
-        let lifetime =
-            if sign_in.remember_me { self.settings.remember_me_lifetime } else { self.settings.session_lifetime };
+        let lifetimes = self.settings.session_lifetimes;
         let session = NewSession {
             id: self.clock.new_id(),
             user_id: account.user_id,
@@ -238,7 +237,7 @@ impl Identity {
             user_agent: caller.client.user_agent.clone(),
             device_fingerprint: caller.client.device_fingerprint.clone(),
             created_at: now,
-            expires_at: after(now, lifetime),
+            expires_at: lifetimes.end(sign_in.remember_me, now, now),
         };
         sessions::insert(&mut transaction, &session).await?;
         let happening = about(Happening::new("user_authenticated").by_user(account.user_id), Some(account))
@@ -246,7 +245,7 @@ impl Identity {
             .with("rehashed", new_hash.is_some())
             .with("remember_me", sign_in.remember_me);
         self.record(&mut transaction, caller, vec![happening], now).await?;
-        let access = access::of_session(&mut transaction, session.id, now).await?;
+        let access = access::of_session(&mut transaction, session.id, lifetimes, now).await?;
         let access = access.ok_or_else(|| Error::Internal("a session that has just begun is not there".to_owned()))?;
         let refresh = RefreshContent { jti: session.refresh_token_jti, generation: 0, issued_at: now };
         let signed_in = self.signed_in(access, session.access_token_jti, &refresh, now)?;
@@ -267,10 +266,13 @@ impl Identity {
         refresh: &RefreshContent,
         now: DateTime<Utc>,
     ) -> Result<SignedIn, Error> {
-        let expires_in = self.settings.access_token_lifetime;
+        let left = (access.session_expires_at - now).to_std().unwrap_or_default();
+        let expires_in = self.settings.access_token_lifetime.min(Duration::from_secs(left.as_secs()));
+        let refresh_token_ends =
+            self.settings.session_lifetimes.end(access.remember_me, access.session_created_at, refresh.issued_at);
         let tokens = IssuedTokens {
             access_token: self.tokens.sign_access(&self.as_told(&access), access_token_jti, now, expires_in)?,
-            refresh_token: self.tokens.sign_refresh(&access, refresh)?,
+            refresh_token: self.tokens.sign_refresh(&access, refresh, refresh_token_ends)?,
             expires_in,
         };
         Ok(SignedIn { tokens, access })

@@ -1,5 +1,7 @@
 //! Sign-out, and changing one's own password: what a person does to their own sessions.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use uuid::Uuid;
 
@@ -8,7 +10,7 @@ use super::caller::person;
 use super::password_check::Purpose;
 use super::password_rules::Owner;
 use super::passwords::prepared;
-use super::{Caller, Failure, Identity, Refusal, RefusalCode, rules};
+use super::{Caller, Error, Failure, Identity, Principal, Refusal, RefusalCode, rules};
 use crate::store::Writes;
 use crate::store::sessions::{self, Ending};
 use crate::store::users::sign_in as accounts;
@@ -29,12 +31,20 @@ pub struct PasswordChange<'a> {
 }
 
 impl Identity {
-    /// Ends sessions of the caller's own; how many.
-    pub async fn sign_out(&self, caller: &Caller, which: SignOut) -> Result<u64, Failure> {
-        let access = rules::in_session(&caller.principal)?;
+    /// Ends sessions of the caller's own; how many. Whose access token does not hold any more is known by the refresh token:
+    /// who comes back after a while signs out as well as anyone.
+    pub async fn sign_out(&self, caller: &Caller, which: SignOut, refresh_token: Option<&str>) -> Result<u64, Failure> {
         caller.end_reads().await;
+        let actor = match (&caller.principal, refresh_token) {
+            (Principal::Anonymous, Some(token)) => match self.bearer_of(caller, token).await? {
+                Some(bearer) => Arc::new(bearer),
+                None => return Ok(0),
+            },
+            (principal, _) => rules::known(principal)?.clone(),
+        };
+        let access = actor.user().ok_or(Error::Forbidden("a session of your own"))?;
         let now = self.clock.now();
-        let mut transaction = self.database.write(caller.scope(), &caller.statements).await?;
+        let mut transaction = self.database.write(&rules::scope_of_actor(&actor), &caller.statements).await?;
         let ending = match which {
             SignOut::Current => Ending::One(access.session_id),
             SignOut::Session(id) => Ending::One(id),

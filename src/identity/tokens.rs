@@ -175,8 +175,13 @@ impl Tokens {
         self.sign(ACCESS, &claims)
     }
 
-    /// Signs a refresh token of this session; it holds as long as the session.
-    pub fn sign_refresh(&self, access: &SessionAccess, content: &RefreshContent) -> Result<String> {
+    /// Signs a refresh token of this session. It is good as long as that, which ends at the latest then unless it is refreshed.
+    pub fn sign_refresh(
+        &self,
+        access: &SessionAccess,
+        content: &RefreshContent,
+        ends_at: DateTime<Utc>,
+    ) -> Result<String> {
         let claims = RefreshClaims {
             iss: self.issuer.clone(),
             aud: self.issuer.clone(),
@@ -186,7 +191,7 @@ impl Tokens {
             generation: content.generation,
             iat: content.issued_at.timestamp(),
             nbf: content.issued_at.timestamp(),
-            exp: access.session_expires_at.timestamp(),
+            exp: ends_at.timestamp(),
         };
         self.sign(REFRESH, &claims)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::session_ends::Lifetimes;
 use super::users::{HotelScope, User};
 use super::{Result, Transaction};
 
@@ -14,7 +15,9 @@ pub struct SessionAccess {
     pub session_id: Uuid,
     pub session_created_at: DateTime<Utc>,
     pub session_accessed_at: DateTime<Utc>,
+    /// When it ends by itself unless it is used.
     pub session_expires_at: DateTime<Utc>,
+    pub remember_me: bool,
     pub user_id: Uuid,
     pub email: String,
     pub must_change_password: bool,
@@ -29,11 +32,17 @@ pub struct SessionAccess {
     pub user: Arc<User>,
 }
 
-/// The session with this id, if it has neither ended nor expired and its user is active.
-pub async fn of_session(transaction: &mut Transaction, id: Uuid, now: DateTime<Utc>) -> Result<Option<SessionAccess>> {
+/// The session with this id, if it has neither ended nor expired, by these lifetimes nor by those of its last refresh, and its
+/// user is active.
+pub async fn of_session(
+    transaction: &mut Transaction,
+    id: Uuid,
+    lifetimes: Lifetimes,
+    now: DateTime<Utc>,
+) -> Result<Option<SessionAccess>> {
     let found = sqlx::query!(
         r#"SELECT s.id AS session_id, s.created_at AS session_created_at, s.accessed_at AS session_accessed_at,
-                  s.expires_at AS session_expires_at, u.id, u.email, u.first_name, u.last_name, u.active, u.email_verified,
+                  s.expires_at AS session_expires_at, s.remember_me, u.id, u.email, u.first_name, u.last_name, u.active, u.email_verified,
                   u.failed_login_attempts, u.locked_until, u.last_login_at, u.password_changed_at, u.must_change_password,
                   u.mfa_enabled, u.hotel_scope AS "hotel_scope: HotelScope", u.created_at, u.updated_at, u.created_by, u.updated_by,
                   ARRAY(SELECT r.name FROM user_roles held JOIN roles r ON r.id = held.role_id
@@ -51,11 +60,14 @@ pub async fn of_session(transaction: &mut Transaction, id: Uuid, now: DateTime<U
     )
     .fetch_optional(transaction.statement())
     .await?;
-    Ok(found.map(|row| SessionAccess {
+    let access = found.map(|row| SessionAccess {
         session_id: row.session_id,
         session_created_at: row.session_created_at,
         session_accessed_at: row.session_accessed_at,
-        session_expires_at: row.session_expires_at,
+        session_expires_at: lifetimes
+            .end(row.remember_me, row.session_created_at, row.session_accessed_at)
+            .min(row.session_expires_at),
+        remember_me: row.remember_me,
         user_id: row.id,
         email: row.email.clone(),
         must_change_password: row.must_change_password,
@@ -84,5 +96,6 @@ pub async fn of_session(transaction: &mut Transaction, id: Uuid, now: DateTime<U
             role_ids: Some(row.role_ids),
             hotel_ids: Some(row.hotels),
         }),
-    }))
+    });
+    Ok(access.filter(|access| access.session_expires_at > now))
 }

@@ -21,6 +21,7 @@ pub mod roles;
 mod route;
 pub mod seeds;
 pub mod serving_role;
+pub mod session_ends;
 pub mod sessions;
 pub mod sign_in_failures;
 pub mod signing_keys;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::batch::{push_is_any, push_table_of};
 use super::changes::Topic;
 use super::page::{Page, PageRequest, pages_by_parent, push_after, reads_descending};
+use super::session_ends::Lifetimes;
 use super::{Result, Transaction};
 
 /// One sign-in on one device.
@@ -273,28 +274,37 @@ pub struct Rotation {
     pub previous_refresh_token_jti: Option<Uuid>,
     pub rotated_at: DateTime<Utc>,
     pub remember_me: bool,
-    pub expires_at: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
+    pub accessed_at: DateTime<Utc>,
 }
 
-/// The tokens of a session that can still be refreshed: not ended, and its user active.
-pub async fn rotation(transaction: &mut Transaction, id: Uuid, now: DateTime<Utc>) -> Result<Option<Rotation>> {
-    Ok(sqlx::query_as!(
+/// The tokens of a session that can still be refreshed: neither ended nor expired, and its user active.
+pub async fn rotation(
+    transaction: &mut Transaction,
+    id: Uuid,
+    lifetimes: Lifetimes,
+    now: DateTime<Utc>,
+) -> Result<Option<Rotation>> {
+    let rotation = sqlx::query_as!(
         Rotation,
         "SELECT s.user_id, s.access_token_jti, s.refresh_token_jti, s.refresh_token_generation,
-                s.previous_refresh_token_jti, s.rotated_at, s.remember_me, s.expires_at
+                s.previous_refresh_token_jti, s.rotated_at, s.remember_me, s.created_at, s.accessed_at
            FROM user_sessions s JOIN users u ON u.id = s.user_id
           WHERE s.id = $1 AND s.active AND NOT s.revoked AND s.expires_at > $2 AND u.active",
         id,
         now
     )
     .fetch_optional(transaction.statement())
-    .await?)
+    .await?;
+    Ok(rotation.filter(|session| lifetimes.end(session.remember_me, session.created_at, session.accessed_at) > now))
 }
 
 /// The tokens that replace the current ones.
 pub struct NextTokens {
     pub access_token_jti: Uuid,
     pub refresh_token_jti: Uuid,
+    /// When the session was used last.
+    pub used_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
 }
 
@@ -309,7 +319,8 @@ pub async fn rotate(
     let done = sqlx::query!(
         "UPDATE user_sessions
             SET refresh_token_generation = refresh_token_generation + 1, previous_refresh_token_jti = refresh_token_jti,
-                refresh_token_jti = $4, access_token_jti = $5, rotated_at = $6, accessed_at = $6, expires_at = $7
+                refresh_token_jti = $4, access_token_jti = $5, rotated_at = $6, expires_at = $7,
+                accessed_at = greatest(accessed_at, $8)
           WHERE id = $1 AND refresh_token_generation = $2 AND refresh_token_jti = $3 AND active AND NOT revoked",
         id,
         current.refresh_token_generation,
@@ -317,7 +328,8 @@ pub async fn rotate(
         next.refresh_token_jti,
         next.access_token_jti,
         now,
-        next.expires_at
+        next.expires_at,
+        next.used_at
     )
     .execute(transaction.statement())
     .await?;
@@ -374,23 +386,6 @@ pub async fn devices(transaction: &mut Transaction, user_id: Uuid) -> Result<Vec
     .fetch_all(transaction.statement())
     .await?;
     Ok(rows.into_iter().map(|row| (row.device_fingerprint, row.ip_network)).collect())
-}
-
-/// Notes that these sessions were used, each at its time; never moves one back.
-pub async fn touch(transaction: &mut Transaction, used: &[(Uuid, DateTime<Utc>)]) -> Result<()> {
-    let (ids, times): (Vec<Uuid>, Vec<DateTime<Utc>>) = used.iter().copied().unzip();
-    sqlx::query!(
-        "UPDATE user_sessions s SET accessed_at = used.at
-           FROM unnest($1::uuid[], $2::timestamptz[]) AS used(id, at)
-          WHERE s.id = used.id AND s.accessed_at < used.at
-            -- One that is being changed is left out: this waits for nobody, and comes round again.
-            AND s.id IN (SELECT id FROM user_sessions WHERE id = ANY($1) FOR NO KEY UPDATE SKIP LOCKED)",
-        &ids,
-        &times
-    )
-    .execute(transaction.statement())
-    .await?;
-    Ok(())
 }
 
 /// Ends every session of everybody; how many were still going.

@@ -387,6 +387,7 @@ async fn the_metadata_says_where_to_ask() {
     let told = app.anonymous().get("/.well-known/authzen-configuration").await;
     assert_eq!(told.body["access_evaluation_endpoint"], "https://id.example.com/access/v1/evaluation");
     assert_eq!(told.headers["cache-control"], "public, max-age=300");
-    let odd = app.anonymous().with_header("host", "elsewhere.example").get("/.well-known/oauth-authorization-server").await;
+    let odd =
+        app.anonymous().with_header("host", "elsewhere.example").get("/.well-known/oauth-authorization-server").await;
     assert_eq!(odd.body["jwks_uri"], "https://id.example.com/.well-known/jwks.json");
 }

@@ -148,6 +148,63 @@ async fn other_sites_may_ask_only_where_they_are_listed() {
 }
 
 #[tokio::test]
+async fn a_cookie_signs_out_and_goes_with_its_own_session() {
+    let mut setup = Setup::usual();
+    setup.options.refresh_cookie = true;
+    let app = TestApp::start_with(setup).await;
+    let cookie_of = |answer: &Answer| {
+        let cookie = answer.headers["set-cookie"].to_str().expect("text");
+        cookie.split("; ").next().expect("a pair").to_owned()
+    };
+    let sign_in = async |email: &str, password: &str| {
+        let answer = app.anonymous().try_sign_in(email, password).await;
+        let token = answer.data("/login/tokens/accessToken").as_str().expect("a token").to_owned();
+        (token, cookie_of(&answer))
+    };
+    let logout = "mutation { logout { revokedSessions errors { code } } }";
+    let forgets = |answer: &Answer| {
+        answer
+            .headers
+            .get("set-cookie")
+            .is_some_and(|cookie| cookie.to_str().is_ok_and(|text| text.contains("Max-Age=0;")))
+    };
+    for by_rest in [false, true] {
+        let sign_out = async |client: &Client| match by_rest {
+            false => client.query(logout).await,
+            true => client.post("/auth/logout", json!({})).await,
+        };
+        let refresh = async |cookie: &str| {
+            let client = app.anonymous().with_header("cookie", cookie);
+            client.try_refresh("").await.refusals("refresh").is_empty()
+        };
+        // With an access token that has expired, and with none.
+        for sends_old_token in [true, false] {
+            let (token, cookie) = sign_in("manager@hotel1.com", "manager123").await;
+            app.clock.advance(Duration::from_mins(16));
+            let client = app.anonymous().with_header("cookie", &cookie);
+            let client = if sends_old_token { client.with_token(&token) } else { client };
+            let elsewhere = client.clone().with_header("sec-fetch-site", "cross-site");
+            assert_eq!(sign_out(&elsewhere).await.status, 401, "another site's page signs nobody out");
+            let out = sign_out(&client).await;
+            assert_eq!((out.status.as_u16(), forgets(&out)), (200, true), "{}", out.body);
+            assert!(!refresh(&cookie).await);
+            // A cookie that is good for nothing any more goes in any case.
+            let again = sign_out(&client).await;
+            assert_eq!((again.status.as_u16(), forgets(&again)), (200, true), "{}", again.body);
+            let broken = app.anonymous().with_header("cookie", "__Host-voicehive-refresh=broken");
+            assert!(forgets(&sign_out(&broken).await));
+        }
+        // Somebody else's cookie in the same browser is theirs, and so is their session.
+        let (token, _) = sign_in("manager@hotel1.com", "manager123").await;
+        let (_, others) = sign_in("admin@voicehive-hotels.eu", "admin123").await;
+        let client = app.anonymous().with_header("cookie", &others).with_token(&token);
+        let out = sign_out(&client).await;
+        assert_eq!((out.status.as_u16(), forgets(&out)), (200, false), "{}", out.body);
+        assert!(!client.is_signed_in().await && refresh(&others).await);
+    }
+}
+
+#[tokio::test]
 async fn a_cookie_keeps_the_refresh_token_from_scripts_and_other_sites() {
     let mut setup = Setup::usual();
     setup.options.refresh_cookie = true;

@@ -26,3 +26,36 @@ test('a session that is ended is over in its browser within two seconds', async 
   assert.deepEqual(faults, []);
   await Promise.all([context.close(), theirs.context.close()]);
 });
+
+test('what the page asks by itself says so, and what a person asks does not', async () => {
+  const { page, context, faults } = await openAs('reader@example.org');
+  await page.clock.install();
+  await page.reload();
+  await heading(page, 'Users').waitFor();
+  await rest(page);
+  const sent = [];
+  page.on('request', (request) => {
+    if (!request.url().endsWith('/graphql')) return;
+    sent.push({ byItself: request.headers()['x-background'] === 'true', refreshes: request.postData().includes('mutation Refresh') });
+  });
+  /** What is sent when the access token has run out and the page looks whether the session goes on. */
+  const laterOn = async () => {
+    sent.length = 0;
+    const looked = page.waitForResponse((response) => response.request().postData()?.includes('query Viewer') ?? false);
+    await page.clock.fastForward('20:00');
+    await looked;
+    await rest(page);
+    return sent.map(({ byItself, refreshes }) => `${refreshes ? 'refresh' : 'look'}${byItself ? ' by itself' : ''}`).sort();
+  };
+  await page.getByRole('link', { name: 'Roles' }).click();
+  await heading(page, 'Roles').waitFor();
+  await rest(page);
+  assert.ok(sent.length > 0 && sent.every(({ byItself }) => !byItself), JSON.stringify(sent));
+  // Somebody was here since the tokens were last refreshed, and nobody was after that.
+  assert.deepEqual(await laterOn(), ['look by itself', 'refresh']);
+  assert.deepEqual(await laterOn(), ['look by itself', 'refresh by itself']);
+  await page.keyboard.press('Tab');
+  assert.deepEqual(await laterOn(), ['look by itself', 'refresh']);
+  assert.deepEqual(faults, []);
+  await context.close();
+});

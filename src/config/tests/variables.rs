@@ -49,6 +49,7 @@ fn every_key_has_a_variable() {
         ("VOICEHIVE_AUTH__ACCESS_TOKEN_LIFETIME", "5m", "access_token_lifetime: 300s"),
         ("VOICEHIVE_AUTH__SESSION_LIFETIME", "12h", "session_lifetime: 43200s"),
         ("VOICEHIVE_AUTH__REMEMBER_ME_LIFETIME", "7d", "remember_me_lifetime: 604800s"),
+        ("VOICEHIVE_AUTH__SESSION_ABSOLUTE_LIFETIME", "60d", "session_absolute_lifetime: 5184000s"),
         ("VOICEHIVE_AUTH__LOCKOUT__THRESHOLD", "1", "threshold: 1,"),
         ("VOICEHIVE_AUTH__LOCKOUT__DURATION", "61", "duration: 61s"),
         ("VOICEHIVE_AUTH__HASHING__MEMORY_KIB", "65536", "memory_kib: 65536"),

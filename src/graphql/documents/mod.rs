@@ -173,6 +173,11 @@ impl Known {
     pub fn signs_in(&self, asked: &Asked) -> bool {
         guard::signs_in(&self.document, asked.operation_name.as_deref())
     }
+
+    /// Whether what was asked for of it is nothing but to sign out.
+    pub fn signs_out(&self, asked: &Asked) -> bool {
+        guard::signs_out(&self.document, asked.operation_name.as_deref())
+    }
 }
 
 impl Documents {

@@ -146,12 +146,21 @@ pub fn guard(document: &ExecutableDocument, variables: &Variables, limits: Limit
 
 /// Whether the operation is nothing but mutations that need no token.
 pub(super) fn signs_in(document: &ExecutableDocument, name: Option<&str>) -> bool {
+    holds_nothing_but(&SIGN_IN, document, name)
+}
+
+/// Whether the operation is nothing but the mutation that ends a session, for which a refresh token does.
+pub(super) fn signs_out(document: &ExecutableDocument, name: Option<&str>) -> bool {
+    holds_nothing_but(&["logout"], document, name)
+}
+
+fn holds_nothing_but(mutations: &[&str], document: &ExecutableDocument, name: Option<&str>) -> bool {
     let Ok(operation) = chosen(&document.operations, name) else { return false };
     if operation.ty != OperationType::Mutation {
         return false;
     }
     let roots = Measure::of_fields_alone(document).root_fields(operation, MAX_MUTATIONS);
-    roots.is_ok_and(|roots| !roots.is_empty() && roots.iter().all(|name| SIGN_IN.contains(name)))
+    roots.is_ok_and(|roots| !roots.is_empty() && roots.iter().all(|name| mutations.contains(name)))
 }
 
 fn holds_nul(value: &ConstValue) -> bool {

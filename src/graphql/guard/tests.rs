@@ -151,4 +151,10 @@ fn sign_ins_are_recognised() {
     assert!(signs_in("mutation { r: refresh(input: {}) { errors { code } } }"));
     assert!(!signs_in("mutation { logout { revokedSessions } }"));
     assert!(!signs_in("{ login }"));
+    let signs_out = |query| signs_out(&parse(query, LIMITS).unwrap(), None);
+    assert!(signs_out("mutation { logout { revokedSessions } }"));
+    assert!(signs_out("mutation { ...f } fragment f on Mutation { out: logout { revokedSessions } }"));
+    assert!(!signs_out("mutation { logout { revokedSessions } deleteUser(input: {}) { errors { code } } }"));
+    assert!(!signs_out("mutation { login(input: {}) { retryAfter } }"));
+    assert!(!signs_out("{ logout }"));
 }

@@ -80,12 +80,13 @@ impl Session {
         self.0.created_at.into()
     }
 
-    /// Exact to about a minute.
+    /// Exact to about a minute. What is sent with `X-Background: true`, because nobody has asked for it at the moment, is no use.
     async fn last_used_at(&self) -> DateTime {
         self.0.accessed_at.into()
     }
 
-    /// Moves on with every refresh.
+    /// Moves on with every refresh, but with none that is sent with `X-Background: true`, and to no later than the day on which
+    /// every session ends.
     async fn expires_at(&self) -> DateTime {
         self.0.expires_at.into()
     }

@@ -45,6 +45,8 @@ struct Logout {
     session_id: Option<String>,
     #[serde(default)]
     all_sessions: bool,
+    /// Not of the old service: whose session is the current one, where the access token has expired.
+    refresh_token: Option<String>,
 }
 
 pub async fn login(
@@ -108,12 +110,25 @@ pub async fn logout(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let (caller, _, left) = match signed_in(&app, &about, &headers).await {
-        Ok(signed_in) => signed_in,
-        Err(response) => return response,
+    let known = signed_in(&app, &about, &headers).await;
+    let sender = if known.is_ok() { Sender::Known } else { Sender::Stranger };
+    let logout = read_optional(&app, &about, sender, &headers, body).await.map(Option::<Logout>::unwrap_or_default);
+    let kept = cookie::presented(&app, &uri, &headers);
+    let token = logout.as_ref().ok().and_then(|logout| logout.refresh_token.clone()).filter(|token| !token.is_empty());
+    let refresh_token = token.as_deref().or(kept.as_deref());
+    let (caller, left) = match known {
+        Ok((caller, _, left)) => (caller, left),
+        // Signing out must work when the access token does not any more: by the refresh token.
+        Err(refused) if refused.status() == StatusCode::UNAUTHORIZED && refresh_token.is_some() => {
+            match begin(&app, &about, Principal::Anonymous) {
+                Ok(begun) => begun,
+                Err(refused) => return refused.told(|error| failed(&Failure::Error(error))),
+            }
+        }
+        Err(refused) => return refused,
     };
-    let logout: Logout = match read_optional(&app, &about, Sender::Known, &headers, body).await {
-        Ok(logout) => logout.unwrap_or_default(),
+    let logout = match logout {
+        Ok(logout) => logout,
         Err(response) => return counted(&caller, left, response),
     };
     let which = match (&logout.session_id, logout.all_sessions) {
@@ -124,22 +139,16 @@ pub async fn logout(
             None => return malformed("session_id", "is no session id"),
         },
     };
-    let outcome = app.identity.sign_out(&caller, which).await;
-    counted(
-        &caller,
-        left,
-        match outcome {
-            Ok(_) => {
-                let mut response = Json(json!({ "message": "Logged out successfully" })).into_response();
-                if app.options.refresh_cookie {
-                    let presented = cookie::presented(&app, &uri, &headers);
-                    cookie::forget_ended(&app, &caller.statements, presented.as_deref(), &mut response).await;
-                }
-                response
-            }
-            Err(failure) => failed(&failure),
-        },
-    )
+    let outcome = app.identity.sign_out(&caller, which, refresh_token).await;
+    let signed_out = outcome.is_ok();
+    let mut response = match outcome {
+        Ok(_) => Json(json!({ "message": "Logged out successfully" })).into_response(),
+        Err(failure) => failed(&failure),
+    };
+    if app.options.refresh_cookie && (signed_out || kept.is_some()) {
+        cookie::forget_ended(&app, &caller.statements, kept.as_deref(), &mut response).await;
+    }
+    counted(&caller, left, response)
 }
 
 pub async fn me(State(app): State<Arc<App>>, Extension(about): Extension<About>, headers: HeaderMap) -> Response {

@@ -40,6 +40,7 @@ fn caller_with(permissions: Vec<String>, hotel_scope: HotelScope, hotels: &[&str
         session_id: Uuid::nil(),
         session_created_at: start,
         session_accessed_at: start,
+        remember_me: false,
         session_expires_at: start,
         user_id: ME,
         email: "me@example.com".to_owned(),

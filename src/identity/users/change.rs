@@ -68,7 +68,8 @@ impl Identity {
         let now = self.clock.now();
         Ok(match &before.who {
             Who::User(access) => {
-                let access = access::of_session(transaction, access.session_id, now).await?;
+                let access =
+                    access::of_session(transaction, access.session_id, self.settings.session_lifetimes, now).await?;
                 let ended = || Error::Unauthenticated("the session has just ended; sign in again");
                 self.in_session(access.ok_or_else(ended)?)
             }

@@ -147,7 +147,7 @@ impl Client {
     }
 
     #[track_caller]
-    fn take_tokens(mut self, answer: &Answer, pointer: &str) -> Self {
+    pub fn take_tokens(mut self, answer: &Answer, pointer: &str) -> Self {
         let tokens = answer.data(pointer);
         self.access_token =
             Some(tokens["accessToken"].as_str().unwrap_or_else(|| panic!("{}", answer.body)).to_owned());

@@ -17,6 +17,7 @@ use voicehive_identity::graphql::documents::Trusted;
 use voicehive_identity::graphql::guard::Limits;
 use voicehive_identity::http::{self, App, BodyLimits, Options, ServerSettings};
 use voicehive_identity::identity::{Algorithm, HashingSettings, Identity, Lockout, Settings, ThrottleSettings};
+use voicehive_identity::store::session_ends::Lifetimes;
 use voicehive_identity::store::{Database, PoolSettings, Routes, changes};
 use voicehive_identity::telemetry::metrics;
 
@@ -53,8 +54,11 @@ pub fn server_settings() -> ServerSettings {
 pub fn identity_settings(folder: &Path) -> Settings {
     Settings {
         access_token_lifetime: Duration::from_mins(15),
-        session_lifetime: Duration::from_hours(168),
-        remember_me_lifetime: Duration::from_hours(720),
+        session_lifetimes: Lifetimes {
+            idle: Duration::from_hours(168),
+            remembered: Duration::from_hours(720),
+            absolute: Duration::from_hours(2160),
+        },
         session_retention: Duration::from_hours(2160),
         lockout: Lockout { threshold: 5, duration: Duration::from_mins(15), failures_per_address: 1000 },
         hashing: HashingSettings {

@@ -2,10 +2,15 @@
 // that are refreshed once for all requests and all tabs.
 import { authExchange } from '@urql/exchange-auth';
 import { Client, fetchExchange, type Exchange } from 'urql';
-import type { Session } from '../../../browser-session/session';
+import { IN_BACKGROUND, type Session } from '../../../browser-session/session';
 import { cache } from './cache';
 import { codeOf } from './errors';
 import { rememberFailures } from './failures';
+
+const HEADERS = { Accept: 'application/graphql-response+json' };
+
+/** For what the page looks up by itself: it does not count as use of the session. */
+export const byItself = { fetchOptions: { headers: { ...HEADERS, ...IN_BACKGROUND } } };
 
 export function createClient(session: Session): Client {
   return new Client({
@@ -15,7 +20,7 @@ export function createClient(session: Session): Client {
     requestPolicy: 'cache-and-network',
     // Answers to GET could be kept by a browser.
     preferGetMethod: false,
-    fetchOptions: { headers: { Accept: 'application/graphql-response+json' } },
+    fetchOptions: { headers: HEADERS },
   });
 }
 

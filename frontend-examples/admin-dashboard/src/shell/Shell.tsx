@@ -4,6 +4,7 @@ import { lazy, Suspense, useEffect, useState } from 'react';
 import { RouterProvider } from 'react-aria-components';
 import { ErrorBoundary } from 'react-error-boundary';
 import { Navigate, NavLink, Route, Routes, useHref, useLocation, useNavigate } from 'react-router';
+import { byItself } from '../api/client';
 import { useAnswer } from '../api/useAnswer';
 import { Broken } from '../parts/Broken';
 import { Failure, Loading } from '../parts/states';
@@ -30,15 +31,16 @@ export function Shell() {
   const navigate = useNavigate();
 
   useEffect(() => {
-    const lookIfSeen = () => {
-      if (document.visibilityState === 'visible') look({ requestPolicy: 'network-only' });
+    const lookIfSeen = (how = {}) => {
+      if (document.visibilityState === 'visible') look({ requestPolicy: 'network-only', ...how });
     };
-    lookIfSeen();
-    const timer = setInterval(lookIfSeen, LOOK_EVERY);
-    addEventListener('focus', lookIfSeen);
+    const lookAsked = () => lookIfSeen();
+    lookAsked();
+    const timer = setInterval(() => lookIfSeen(byItself), LOOK_EVERY);
+    addEventListener('focus', lookAsked);
     return () => {
       clearInterval(timer);
-      removeEventListener('focus', lookIfSeen);
+      removeEventListener('focus', lookAsked);
     };
   }, [look, pathname]);
 
