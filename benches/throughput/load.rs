@@ -130,6 +130,15 @@ impl World {
             }
         }
         let [(roles_column, roles_value), (hotels_column, hotels_value)] = owner_times;
+        let (keys, key_values) = if has_column(connection, "users", "search_key").await {
+            let address = "lower(first || '.' || last || n || '@vh.test')";
+            (
+                ", search_key, last_name_key",
+                format!(", search_key(concat_ws(' ', {address}, first, last)), order_key(last)"),
+            )
+        } else {
+            ("", String::new())
+        };
         for (from, to) in chunks(self.users) {
             let numbers = format!(
                 "(SELECT n, k, {id} AS id, {created} AS created
@@ -137,9 +146,9 @@ impl World {
             );
             run(connection, format!(
                 "INSERT INTO users (id, email, password_hash, first_name, last_name, email_verified, hotel_scope,
-                                    created_at, updated_at, password_changed_at, last_login_at)
+                                    created_at, updated_at, password_changed_at, last_login_at{keys})
                  SELECT id, lower(first || '.' || last || n || '@vh.test'), '{hash}', first, last, true,
-                        CASE WHEN n <= {EVERYWHERE} THEN 'ALL' ELSE 'ASSIGNED' END, created, created, created, created + interval '1 day'
+                        CASE WHEN n <= {EVERYWHERE} THEN 'ALL' ELSE 'ASSIGNED' END, created, created, created, created + interval '1 day'{key_values}
                    FROM (SELECT u.*, {first} AS first, {last} AS last FROM {numbers}) named ORDER BY n"
             )).await;
             run(

@@ -17,7 +17,7 @@ use crate::http::{self, App};
 use crate::store::embedded::Embedded;
 use crate::store::migrations::{self, Wanted};
 use crate::store::serving_role::{self, Tolerated};
-use crate::store::{Database, changes};
+use crate::store::{Database, changes, text_keys};
 use crate::telemetry::metrics;
 
 /// How long statements under way may take to end when everything else has: what is cut off is rolled back.
@@ -87,6 +87,10 @@ async fn serve_on(
         let (identity, stop) = (identity.clone(), work_stop.clone());
         async move { identity.work_in_background(stop).await }
     });
+    let filling = tokio::spawn({
+        let (identity, stop) = (identity.clone(), work_stop.clone());
+        async move { text_keys::follow(identity.database(), stop).await }
+    });
     let upkeep = tokio::spawn({
         let metrics = metrics.clone();
         async move {
@@ -130,6 +134,7 @@ async fn serve_on(
         tracing::warn!("background_work_cut_off");
     }
     following.abort();
+    filling.abort();
     upkeep.abort();
     Ok(())
 }

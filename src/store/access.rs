@@ -95,6 +95,7 @@ pub async fn of_session(
             updated_by: row.updated_by,
             role_ids: Some(row.role_ids),
             hotel_ids: Some(row.hotels),
+            last_name_key: None,
         }),
     });
     Ok(access.filter(|access| access.session_expires_at > now))

@@ -12,6 +12,8 @@ use super::batch::push_is_any;
 use super::changes::Topic;
 use super::page::{Page, PageRequest, pages_by_parent, push_after, push_contains, reads_descending};
 use super::{Result, Transaction};
+use crate::text::folding::search_words;
+use crate::text::nfc;
 
 /// A tenant.
 #[derive(Clone, FromRow)]
@@ -45,8 +47,7 @@ pub struct HotelFilter {
 
 fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &HotelFilter) {
     if let Some(search) = &filter.search {
-        query.push(" AND lower(h.id || ' ' || h.name || ' ' || coalesce(h.brand, '') || ' ' || coalesce(h.city, ''))");
-        push_contains(query, search);
+        push_contains(query, "h.search_key", "concat_ws(' ', h.id, h.name, h.brand, h.city)", &search_words(search));
     }
     if let Some(active) = filter.active {
         query.push(" AND h.active = ").push_bind(active);
@@ -57,7 +58,7 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &HotelFilter) {
         (" AND h.country = ", &filter.country),
     ] {
         if let Some(value) = value {
-            query.push(comparison).push_bind(value.clone());
+            query.push(comparison).push_bind(nfc(value).into_owned());
         }
     }
 }

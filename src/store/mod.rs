@@ -26,6 +26,7 @@ pub mod sessions;
 pub mod sign_in_failures;
 pub mod signing_keys;
 mod statement;
+pub mod text_keys;
 mod transaction;
 pub mod users;
 

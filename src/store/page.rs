@@ -92,12 +92,25 @@ pub(super) fn push_after<V>(
     query.push(")");
 }
 
-/// Pushes a LIKE that finds `text` anywhere, its own wildcards taken literally. Lower case is PostgreSQL's on both sides:
-/// its idea of letters depends on the database's locale, and ours does not.
-pub(super) fn push_contains(query: &mut QueryBuilder<Postgres>, text: &str) {
-    query.push(" LIKE lower(").push_bind(contains_pattern(text)).push(")");
+/// Pushes ` AND (<key> contains each of these words)`; `key` is a column of search keys, and `folding` what it is made of,
+/// for rows where it has not been filled in yet. No words are in nothing.
+pub(super) fn push_contains(query: &mut QueryBuilder<Postgres>, key: &str, folding: &str, words: &[String]) {
+    if words.is_empty() {
+        query.push(" AND false");
+        return;
+    }
+    query.push(" AND (");
+    for (n, word) in words.iter().enumerate() {
+        query.push(if n == 0 { "" } else { " AND " }).push(key).push(" LIKE ").push_bind(contains_pattern(word));
+    }
+    query.push(format_args!(" OR {key} IS NULL"));
+    for word in words {
+        query.push(format_args!(" AND search_key({folding}) LIKE ")).push_bind(contains_pattern(word));
+    }
+    query.push(")");
 }
 
+/// A pattern that finds `text` anywhere, its own wildcards taken literally.
 fn contains_pattern(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 2);
     pattern.push('%');

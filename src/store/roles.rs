@@ -11,6 +11,7 @@ use super::batch::push_is_any;
 use super::changes::Topic;
 use super::page::{Page, PageRequest, push_after, push_contains, reads_descending};
 use super::{Result, Transaction};
+use crate::text::folding::search_words;
 
 /// A named set of permissions. Permissions are sorted.
 #[derive(Clone, Debug, FromRow)]
@@ -47,8 +48,8 @@ pub struct RoleFilter {
 
 fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &RoleFilter) {
     if let Some(search) = &filter.search {
-        query.push(" AND lower(r.name || ' ' || r.display_name || ' ' || coalesce(r.description, ''))");
-        push_contains(query, search);
+        let folding = "concat_ws(' ', r.name, r.display_name, r.description)";
+        push_contains(query, "r.search_key", folding, &search_words(search));
     }
     if let Some(active) = filter.active {
         query.push(" AND r.active = ").push_bind(active);

@@ -1,5 +1,8 @@
 //! Unicode text in one form. The same text can be written in several sequences of code points (macOS takes letters and
-//! accents apart, other systems do not), and must be the same name, address and password.
+//! accents apart, other systems do not), and must be the same name, address and password. [`folding`] has the form in which
+//! it is searched.
+
+pub mod folding;
 
 use std::borrow::Cow;
 
@@ -19,6 +22,11 @@ pub fn with_ascii_spaces(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.chars().map(|character| if is_other_space(character) { ' ' } else { character }).collect())
+}
+
+/// A letter of a script without upper and lower case, of which one may be a word.
+pub fn may_be_a_word(character: char) -> bool {
+    CodePointMapData::<GeneralCategory>::new().get(character) == GeneralCategory::OtherLetter
 }
 
 fn is_other_space(character: char) -> bool {

@@ -83,13 +83,16 @@ fn gone_over(plan: &Value, found: &mut Vec<String>) {
 const WORLD: &str = "
     SET session_replication_role = replica;
     SET maintenance_work_mem = '512MB';
-    DROP INDEX idx_users_search;
+    DROP INDEX idx_users_search, idx_users_search_key;
     INSERT INTO hotels (id, name, pms_type) SELECT 'h-' || n, 'Hotel ' || n, 'mews' FROM generate_series(1, 500) n;
-    INSERT INTO users (id, email, password_hash, first_name, last_name, email_verified, active, hotel_scope, locked_until, created_at, last_login_at)
+    INSERT INTO users (id, email, password_hash, first_name, last_name, email_verified, active, hotel_scope, locked_until, created_at, last_login_at,
+                       search_key, last_name_key)
     SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'user' || n || '@h.test', 'x',
            (ARRAY['Anna', 'Bela', 'Carl', 'Dora', 'Emil'])[1 + n % 5], 'Name' || n % 1000, n % 1000 <> 1, n % 1000 <> 2,
            CASE WHEN n % 1000 = 3 THEN 'ALL' ELSE 'ASSIGNED' END, CASE WHEN n % 1000 = 4 THEN now() + interval '1 day' END,
-           now() - n * interval '10 seconds', CASE WHEN n % 2 = 0 THEN now() - n * interval '7 seconds' END
+           now() - n * interval '10 seconds', CASE WHEN n % 2 = 0 THEN now() - n * interval '7 seconds' END,
+           search_key(concat_ws(' ', 'user' || n || '@h.test', (ARRAY['Anna', 'Bela', 'Carl', 'Dora', 'Emil'])[1 + n % 5], 'Name' || n % 1000,
+                                CASE WHEN n % 100000 = 5 THEN '李 Łukasz' END)), order_key('Name' || n % 1000)
       FROM generate_series(1, 1000000) n;
     INSERT INTO user_roles (user_id, role_id, user_created_at)
     SELECT u.id, r.id, u.created_at FROM users u JOIN roles r ON r.name = CASE WHEN right(u.id::text, 1) < '8' THEN 'HOTEL_STAFF' ELSE 'GUEST_USER' END
@@ -110,6 +113,7 @@ const WORLD: &str = "
     INSERT INTO audit_event_hotels (hotel_id, occurred_at, event_id) SELECT hotels[1], occurred_at, id FROM audit_events WHERE hotels[1] LIKE 'h-%' ON CONFLICT DO NOTHING;
     SET session_replication_role = DEFAULT;
     CREATE INDEX idx_users_search ON users USING gin (search_text gin_trgm_ops);
+    CREATE INDEX idx_users_search_key ON users USING gin (search_key gin_trgm_ops);
     UPDATE users SET must_change_password = false;
     VACUUM ANALYZE";
 
@@ -143,6 +147,8 @@ fn questions(role: &Value) -> Vec<(&'static str, Value)> {
         json!({ "search": "ann" }),
         json!({ "search": "name777" }),
         json!({ "search": "nobody has this" }),
+        json!({ "search": "Łukasz" }),
+        json!({ "search": "李" }),
         json!({ "active": true }),
         json!({ "active": false }),
         json!({ "locked": true }),

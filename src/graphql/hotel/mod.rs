@@ -123,7 +123,8 @@ pub enum HotelBy {
 /// Narrows a list of hotels; what is left out does not.
 #[derive(Default, InputObject)]
 pub struct HotelFilter {
-    /// Case-insensitive; matches anywhere in id, name, brand or city. At least 2 characters.
+    /// Case-insensitive, and accents do not matter; each word matches anywhere in id, name, brand or city. At least 2 characters, or one that
+    /// is a word, such as 李.
     search: Option<String>,
     /// Active, or not.
     active: Option<bool>,

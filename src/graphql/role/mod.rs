@@ -125,7 +125,8 @@ pub enum RoleBy {
 /// Narrows a list of roles; what is left out does not.
 #[derive(Default, InputObject)]
 pub struct RoleFilter {
-    /// Case-insensitive; matches anywhere in name, display name or description. At least 2 characters.
+    /// Case-insensitive, and accents do not matter; each word matches anywhere in name, display name or description. At least 2 characters, or one that
+    /// is a word, such as 李.
     search: Option<String>,
     /// Active, or not.
     active: Option<bool>,

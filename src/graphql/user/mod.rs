@@ -27,6 +27,7 @@ use crate::store::hotels::{Holder, HotelsOf};
 use crate::store::roles;
 use crate::store::sessions::SessionsOf;
 use crate::store::users::{self, UserOrderField as Field, UsersOf, With};
+use crate::text::may_be_a_word;
 
 /// Whether a user or an API key reaches every hotel, or only those assigned.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
@@ -258,7 +259,8 @@ pub enum UserBy {
 /// Narrows a list of users; what is left out does not.
 #[derive(Default, InputObject)]
 pub struct UserFilter {
-    /// Case-insensitive; matches anywhere in email, first or last name. At least 2 characters.
+    /// Case-insensitive, and accents do not matter; each word matches anywhere in email, first or last name. At least 2
+    /// characters, or one that is a word, such as 李.
     search: Option<String>,
     /// Can sign in, or was deactivated.
     active: Option<bool>,
@@ -290,8 +292,12 @@ const MAX_IDS_IN_FILTER: usize = 100;
 pub fn search_text(search: Option<String>) -> Result<Option<String>> {
     let Some(search) = search else { return Ok(None) };
     let length = search.trim().chars().count();
-    if !(2..=100).contains(&length) {
-        return Err(GraphqlError::bad_input("filter.search", "has 2 to 100 characters"));
+    let is_a_word = length == 1 && search.trim().chars().all(may_be_a_word);
+    if !(2..=100).contains(&length) && !is_a_word {
+        return Err(GraphqlError::bad_input(
+            "filter.search",
+            "has 2 to 100 characters, or one that is a word, such as 李",
+        ));
     }
     Ok(Some(search.trim().to_owned()))
 }
@@ -348,7 +354,8 @@ pub enum UserOrderField {
     CreatedAt,
     /// Email address.
     Email,
-    /// Upper and lower case alike; without a last name first.
+    /// As Unicode's root collation sorts: upper and lower case alike, accents only between names that are the same without.
+    /// Without a last name first.
     LastName,
     /// Who never signed in first.
     LastLoginAt,

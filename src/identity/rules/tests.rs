@@ -69,6 +69,7 @@ fn caller_with(permissions: Vec<String>, hotel_scope: HotelScope, hotels: &[&str
             updated_by: None,
             role_ids: None,
             hotel_ids: None,
+            last_name_key: None,
         }),
     };
     Actor { who: Who::User(access), confined: false }

@@ -15,6 +15,7 @@ mod statements;
 
 use statements::{
     CLAIM_SEEDS, COLUMNS, COPIES, Copy, EMAIL_BEFORE, FOREIGN_KEYS, LEFT_BEHIND, NOTES, OLD, PROBLEMS, STORE_EMAILS,
+    STORE_NAMES,
 };
 
 /// How many examples of a problem are told.
@@ -242,7 +243,8 @@ async fn of_users(connection: &mut PgConnection, rules: UserRules) -> Result<Vec
             no_hash.push(id.to_string());
         }
     }
-    sqlx::query(STORE_EMAILS).bind(ids).bind(emails).execute(connection).await?;
+    sqlx::query(STORE_EMAILS).bind(ids).bind(emails).execute(&mut *connection).await?;
+    connection.execute(STORE_NAMES).await?;
     let told = [
         told("users whose email address is none", &no_email),
         told("users with a password hash of no known scheme, or one that costs too much", &no_hash),

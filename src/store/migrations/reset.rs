@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Executor};
 use super::{Result, TABLES};
 
 /// The functions of the migrations, which go with the tables.
-pub(super) const FUNCTIONS: [&str; 26] = [
+pub(super) const FUNCTIONS: [&str; 32] = [
     "principal_is_system",
     "principal_is_set",
     "principal_user_id",
@@ -33,6 +33,12 @@ pub(super) const FUNCTIONS: [&str; 26] = [
     "tell_changed_assignments",
     "fill_in_user_created_at",
     "follow_user_created_at",
+    "in_one_form",
+    "search_key",
+    "order_key",
+    "fill_in_user_text",
+    "fill_in_role_text",
+    "fill_in_hotel_text",
 ];
 
 /// Drops tables and functions. What others built upon them (views, foreign keys) goes as well, their tables stay.

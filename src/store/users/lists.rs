@@ -6,13 +6,18 @@
 
 use std::collections::HashMap;
 
-use sqlx::{FromRow, Postgres, QueryBuilder};
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, Postgres, QueryBuilder, Row};
 use uuid::Uuid;
 
-use super::{HotelScope, SortKey, User, UserCursor, UserFilter, UserOrder, UserOrderField, With, push_visible};
+use super::{
+    HotelScope, IS_KEY, SortKey, USER_COLUMNS, User, UserCursor, UserFilter, UserOrder, UserOrderField, With,
+    push_visible,
+};
 use crate::store::batch::{push_is_any, push_table_of};
 use crate::store::page::{Page, PageRequest, pages_by_parent, push_after, push_contains, reads_descending};
 use crate::store::{Result, Scope, Transaction};
+use crate::text::folding::{search_key, search_words};
 
 /// How many users, in the list's order, are looked at for a text before the index of texts is asked. What many have is
 /// found among the first: asking the index for it would bring all of them. What is not is rare, and quickly had from there.
@@ -121,11 +126,20 @@ impl Way {
     }
 }
 
-#[derive(FromRow)]
 struct ListedUser {
-    #[sqlx(flatten)]
     user: User,
     parent: Option<String>,
+}
+
+/// By place, as a user is: behind it the parent, and the key where it is the list's order.
+impl FromRow<'_, PgRow> for ListedUser {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        let mut user = User::from_row(row)?;
+        if row.len() > USER_COLUMNS + 1 {
+            user.last_name_key = row.try_get(USER_COLUMNS + 1)?;
+        }
+        Ok(Self { user, parent: row.try_get(USER_COLUMNS)? })
+    }
 }
 
 impl ListedUser {
@@ -151,6 +165,13 @@ impl Reading<'_> {
         reads_descending(self.order.descending, self.page.backward)
     }
 
+    /// What a cursor needs and a user does not show.
+    fn push_key(&self, query: &mut QueryBuilder<Postgres>) {
+        if self.order.field == UserOrderField::LastName {
+            query.push(", u.last_name_key");
+        }
+    }
+
     /// The columns of the order, of users that are a parent's by this way.
     fn columns(&self, way: &Way) -> [&'static str; 2] {
         match self.order.field {
@@ -165,7 +186,10 @@ impl Reading<'_> {
             match &cursor.key {
                 SortKey::Time(time) => query.push_bind(*time),
                 SortKey::Text(text) if self.order.field == UserOrderField::LastName => {
-                    query.push("lower(").push_bind(text.clone()).push(")")
+                    match text.strip_prefix(IS_KEY) {
+                        Some(key) => query.push_bind(key.to_owned()),
+                        None => query.push("order_key(").push_bind(text.clone()).push(")"),
+                    }
                 }
                 SortKey::Text(text) => query.push_bind(text.clone()),
             };
@@ -206,7 +230,9 @@ pub async fn pages(
         (Parents::Everyone, _) => {
             query.push("SELECT ");
             with.push_columns(&mut query, transaction);
-            query.push(", NULL::text AS parent FROM users u WHERE true");
+            query.push(", NULL::text AS parent");
+            reading.push_key(&mut query);
+            query.push(" FROM users u WHERE true");
             push_visible(&mut query, transaction);
             push_filter(&mut query, transaction, filter);
             reading.push_after(&mut query, listed);
@@ -216,6 +242,7 @@ pub async fn pages(
             query.push("SELECT ");
             with.push_columns(&mut query, transaction);
             query.push(", parent.key::text AS parent");
+            reading.push_key(&mut query);
             kind.push_from(&mut query);
             query.push(" CROSS JOIN LATERAL (SELECT * FROM (");
             for (n, way) in kind.ways(transaction.scope()).iter().enumerate() {
@@ -258,6 +285,7 @@ fn push_search(
     query.push(" SELECT ");
     with.push_columns(query, transaction);
     query.push(", NULL::text AS parent");
+    reading.push_key(query);
     let enough = format!("(SELECT count(*) = {} FROM near)", reading.page.rows_to_read());
     query.push(format_args!(" FROM (SELECT * FROM near WHERE {enough} UNION ALL (SELECT * FROM ("));
     // Kept apart, or the order would tempt PostgreSQL to go over everyone in it.
@@ -271,8 +299,9 @@ fn push_search(
 }
 
 fn is_indexed(text: &str) -> bool {
-    // Letters and digits that follow one another; others divide words.
-    text.split(|character: char| !character.is_alphanumeric()).any(|word| word.chars().count() >= SHORTEST_INDEXED)
+    // Letters and digits that follow one another; others divide words. A search key has no others.
+    let key = search_key(text);
+    key.split(|character: char| !character.is_ascii_alphanumeric()).any(|word| word.len() >= SHORTEST_INDEXED)
 }
 
 /// How many users each of `parents` has, at most `at_most` where that is given.
@@ -306,8 +335,8 @@ pub async fn counts(
 
 fn push_filter(query: &mut QueryBuilder<Postgres>, transaction: &Transaction, filter: &UserFilter) {
     if let Some(search) = &filter.search {
-        query.push(" AND u.search_text");
-        push_contains(query, search);
+        let folding = "concat_ws(' ', u.email, u.first_name, u.last_name)";
+        push_contains(query, "u.search_key", folding, &search_words(search));
     }
     // In words and not as parameters: what few users are has an index of its own.
     match filter.active {

@@ -50,6 +50,8 @@ pub struct User {
     pub role_ids: Option<Vec<Uuid>>,
     /// The assigned hotels in the reader's sight, where they were read as well: sorted, and the first [`HOTELS_READ`] at most.
     pub hotel_ids: Option<Vec<String>>,
+    /// Where the user stands by last name, where that is the list's order.
+    pub last_name_key: Option<String>,
 }
 
 /// How many of a user's hotels are read along with the user: a whole page, and one more.
@@ -91,6 +93,9 @@ const COLUMNS: &str = "u.id, u.email, u.first_name, u.last_name, u.active, u.ema
     u.locked_until, u.last_login_at, u.password_changed_at, u.must_change_password, u.mfa_enabled, u.hotel_scope, \
     u.created_at, u.updated_at, u.created_by, u.updated_by";
 
+/// How many those of [`COLUMNS`] and of [`With`] are.
+const USER_COLUMNS: usize = 19;
+
 /// By place and not by name, which would be looked up in each row: [`COLUMNS`] and those of [`With`] come first.
 impl FromRow<'_, PgRow> for User {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
@@ -114,6 +119,7 @@ impl FromRow<'_, PgRow> for User {
             updated_by: row.try_get(16)?,
             role_ids: row.try_get(17)?,
             hotel_ids: row.try_get(18)?,
+            last_name_key: None,
         })
     }
 }
@@ -158,7 +164,7 @@ impl UserOrderField {
         match self {
             Self::CreatedAt => "u.created_at",
             Self::Email => "u.email",
-            Self::LastName => "u.last_name_order",
+            Self::LastName => "u.last_name_key",
             Self::LastLoginAt => "u.last_login_order",
         }
     }
@@ -177,14 +183,20 @@ pub enum SortKey {
     Text(String),
 }
 
+/// Stands before a key in a cursor by last name; what does not begin with it is a name, in a cursor of the release before.
+const IS_KEY: char = '\u{2}';
+
 impl User {
     /// Where this user stands when users are sorted by `field`, by the same rule as the table's own sort columns.
     pub fn cursor(&self, field: UserOrderField) -> UserCursor {
         let key = match field {
             UserOrderField::CreatedAt => SortKey::Time(self.created_at),
             UserOrderField::Email => SortKey::Text(self.email.clone()),
-            // PostgreSQL's lower(), which made the column, and Rust's differ for a few letters, so it is read back.
-            UserOrderField::LastName => SortKey::Text(self.last_name.clone().unwrap_or_default()),
+            // As it was read: it may not have been filled in yet, and be filled in before the next page is asked for.
+            UserOrderField::LastName => SortKey::Text(match &self.last_name_key {
+                Some(key) => format!("{IS_KEY}{key}"),
+                None => self.last_name.clone().unwrap_or_default(),
+            }),
             UserOrderField::LastLoginAt => SortKey::Time(self.last_login_at.unwrap_or(DateTime::UNIX_EPOCH)),
         };
         UserCursor { key, id: self.id }

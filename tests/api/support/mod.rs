@@ -20,7 +20,7 @@ pub use pair::Pair;
 pub use postgres::{TestDatabase, cluster_folder, connect_as};
 pub use program::Program;
 pub use proxy::Proxy;
-pub use server::{Setup, TestApp};
+pub use server::{Setup, TestApp, pool_settings};
 pub use world::PASSWORD;
 
 use std::time::{Duration, Instant};

@@ -129,6 +129,11 @@ impl TestDatabase {
         Self::create_from("template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US' ENCODING 'UTF8'").await
     }
 
+    /// An empty one with this locale, as `CREATE DATABASE` takes it.
+    pub async fn create_empty_in(locale: &str) -> Self {
+        Self::create_from(&format!("template0 ENCODING 'UTF8' {locale}")).await
+    }
+
     async fn create_from(template: &str) -> Self {
         let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let options = &cluster().options;

@@ -101,6 +101,24 @@ pub const STORE_EMAILS: &str = "
     UPDATE voicehive_old.users AS old SET email = new.email
       FROM unnest($1::uuid[], $2::text[]) AS new(id, email) WHERE old.id = new.id";
 
+/// Writes names in Unicode's form NFC, as the new tables do: what was kept is compared afterwards.
+pub const STORE_NAMES: &str = "
+    DO $$
+    BEGIN
+        IF getdatabaseencoding() <> 'UTF8' THEN
+            RETURN;
+        END IF;
+        UPDATE voicehive_old.users SET first_name = normalize(first_name, NFC), last_name = normalize(last_name, NFC)
+         WHERE first_name IS NOT NFC NORMALIZED OR last_name IS NOT NFC NORMALIZED;
+        UPDATE voicehive_old.roles SET display_name = normalize(display_name, NFC), description = normalize(description, NFC)
+         WHERE display_name IS NOT NFC NORMALIZED OR description IS NOT NFC NORMALIZED;
+        UPDATE voicehive_old.hotels SET name = normalize(name, NFC), brand = normalize(brand, NFC), city = normalize(city, NFC),
+                                        address = normalize(address, NFC)
+         WHERE name IS NOT NFC NORMALIZED OR brand IS NOT NFC NORMALIZED OR city IS NOT NFC NORMALIZED
+            OR address IS NOT NFC NORMALIZED;
+    END
+    $$";
+
 /// What goes with the old tables, for the report.
 pub const LEFT_BEHIND: &str = "
     WITH old AS (
