@@ -110,7 +110,11 @@ pub async fn logout(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let known = signed_in(&app, &about, &headers).await;
+    let known = match signed_in(&app, &about, &headers).await {
+        // Whoever may not ask at all is told before anything of the body is read.
+        Err(refused) if refused.status() != StatusCode::UNAUTHORIZED => return refused,
+        known => known,
+    };
     let sender = if known.is_ok() { Sender::Known } else { Sender::Stranger };
     let logout = read_optional(&app, &about, sender, &headers, body).await.map(Option::<Logout>::unwrap_or_default);
     let kept = cookie::presented(&app, &uri, &headers);
@@ -119,12 +123,10 @@ pub async fn logout(
     let (caller, left) = match known {
         Ok((caller, _, left)) => (caller, left),
         // Signing out must work when the access token does not any more: by the refresh token.
-        Err(refused) if refused.status() == StatusCode::UNAUTHORIZED && refresh_token.is_some() => {
-            match begin(&app, &about, Principal::Anonymous) {
-                Ok(begun) => begun,
-                Err(refused) => return refused.told(|error| failed(&Failure::Error(error))),
-            }
-        }
+        Err(_) if refresh_token.is_some() => match begin(&app, &about, Principal::Anonymous) {
+            Ok(begun) => begun,
+            Err(refused) => return refused.told(|error| failed(&Failure::Error(error))),
+        },
         Err(refused) => return refused,
     };
     let logout = match logout {
