@@ -23,10 +23,12 @@ pub const CHAINS: u64 = 64;
 pub const LOGIN: &str = "mutation($input:LoginInput!){login(input:$input){tokens{accessToken refreshToken}}}";
 
 /// Limits stay on, and are where the load of one address passes.
-const LIMITS: [(&str, &str); 6] = [
+const LIMITS: [(&str, &str); 8] = [
     ("VOICEHIVE_LIMITS__SIGN_INS_PER_ADDRESS", "1000000"),
     ("VOICEHIVE_LIMITS__REQUESTS_PER_MINUTE", "10000000"),
     ("VOICEHIVE_LIMITS__REQUEST_BURST", "1000000"),
+    ("VOICEHIVE_LIMITS__CHANGES_PER_MINUTE", "10000000"),
+    ("VOICEHIVE_LIMITS__SIGN_INS_PER_USER", "10000000"),
     ("VOICEHIVE_LIMITS__REQUESTS_PER_API_KEY", "10000000"),
     ("VOICEHIVE_LIMITS__REFRESHES_PER_MINUTE", "10000000"),
     ("VOICEHIVE_LIMITS__NEW_DOCUMENTS_PER_MINUTE", "100000"),

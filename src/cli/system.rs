@@ -178,6 +178,8 @@ pub async fn identity(config: &Config, database: Database) -> anyhow::Result<Arc
             failed_api_keys_per_minute: at_least_one(config.limits.failed_api_keys_per_minute),
             refreshes_per_minute: at_least_one(config.limits.refreshes_per_minute),
             new_documents_per_minute: at_least_one(config.limits.new_documents_per_minute),
+            changes_per_minute: at_least_one(config.limits.changes_per_minute),
+            sign_ins_per_user: at_least_one(config.limits.sign_ins_per_user),
         },
         common_passwords_file: auth.common_passwords_file.clone(),
         enforce_password_change: auth.enforce_password_change.unwrap_or(config.is_external()),

@@ -113,6 +113,8 @@ impl Default for LimitsConfig {
             failed_api_keys_per_minute: 600,
             refreshes_per_minute: 600,
             new_documents_per_minute: 600,
+            changes_per_minute: 600,
+            sign_ins_per_user: 600,
             body_bytes: 1024 * 1024,
             stranger_body_bytes: 64 * 1024,
             body_values: 20_000,

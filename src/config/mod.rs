@@ -192,6 +192,12 @@ pub struct LimitsConfig {
     /// Documents a minute from one address that a server has not seen before. Default 600.
     #[serde(deserialize_with = "whole::<1, 10_000_000, _, _>")]
     pub new_documents_per_minute: u32,
+    /// Changes a minute of one user who is signed in. Default 600.
+    #[serde(deserialize_with = "whole::<1, 10_000_000, _, _>")]
+    pub changes_per_minute: u32,
+    /// Sign-ins an hour of one user. Default 600.
+    #[serde(deserialize_with = "whole::<1, 10_000_000, _, _>")]
+    pub sign_ins_per_user: u32,
     /// Size of a request body in bytes, of whoever has a credential that holds. Default 1 MiB.
     #[serde(deserialize_with = "whole::<1_024, 1_073_741_824, _, _>")]
     pub body_bytes: usize,

@@ -227,7 +227,7 @@ impl Call<'_> {
                     return refuse(StatusCode::BAD_REQUEST, message).told(about, media_type);
                 }
                 let request = fingerprint(&ready).await;
-                actor.global_id().map(|caller| Arc::new(app.identity.repeatable(caller, key, &request)))
+                app.identity.repeatable(actor, key, &request).map(Arc::new)
             }
             _ => None,
         };
@@ -235,6 +235,14 @@ impl Call<'_> {
             && let Some(response) = self.done_before(repeatable).await
         {
             return response;
+        }
+        let allowed = match &repeatable {
+            Some(repeatable) => app.identity.allow_key(repeatable),
+            None => Ok(()),
+        };
+        let changes = if ready.guarded.is_mutation { ready.root_fields() } else { 0 };
+        if let Err(error) = allowed.and_then(|()| app.identity.allow_changes(&principal, changes)) {
+            return self.failed(&error);
         }
         let caller = app.identity.caller(principal, about.client.clone(), about.request_id.clone());
         let caller = caller.once(repeatable.clone());

@@ -13,11 +13,19 @@ use crate::telemetry::metrics;
 const TOUCH_EVERY: Duration = Duration::from_secs(15);
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 const LOOK_FOR_KEYS_EVERY: Duration = Duration::from_secs(15);
+const TELL_REPEATS_EVERY: Duration = Duration::from_secs(5);
 const SEAL_EVERY: Duration = Duration::from_secs(2);
 const KEEP_PARTITIONS_EVERY: Duration = Duration::from_hours(1);
 
-const JOBS: [&str; 6] =
-    ["shorten_sessions", "write_last_uses", "sweep", "seal_audit_events", "load_signing_keys", "keep_audit_partitions"];
+const JOBS: [&str; 7] = [
+    "shorten_sessions",
+    "write_last_uses",
+    "sweep",
+    "tell_repeats",
+    "seal_audit_events",
+    "load_signing_keys",
+    "keep_audit_partitions",
+];
 
 impl Identity {
     /// Runs until it is cancelled, and then writes down what is left to write.
@@ -27,6 +35,7 @@ impl Identity {
         }
         let mut touch = tokio::time::interval(TOUCH_EVERY);
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
+        let mut tell_repeats = tokio::time::interval(TELL_REPEATS_EVERY);
         let mut seal = tokio::time::interval(SEAL_EVERY);
         let mut look_for_keys = tokio::time::interval(LOOK_FOR_KEYS_EVERY);
         let mut keep_partitions = tokio::time::interval(KEEP_PARTITIONS_EVERY);
@@ -36,6 +45,7 @@ impl Identity {
                 () = stop.cancelled() => break,
                 _ = touch.tick() => run("write_last_uses", self.write_last_uses()).await,
                 _ = sweep.tick() => run("sweep", self.sweep()).await,
+                _ = tell_repeats.tick() => run("tell_repeats", self.tell_repeats()).await,
                 _ = seal.tick() => run("seal_audit_events", self.seal_audit_events()).await,
                 _ = look_for_keys.tick() => run("load_signing_keys", self.load_keys()).await,
                 _ = keep_partitions.tick() => run("keep_audit_partitions", self.keep_audit_partitions()).await,

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::server_key::{Purpose, ServerKey};
-use super::{Caller, Error, Failure, Identity, Result};
+use super::{Actor, Caller, Error, Failure, Identity, Result};
 use crate::store::{Scope, StatementCount, Transaction, idempotency};
 
 /// How long what was done under a key is remembered.
@@ -28,6 +28,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// A request under a client's key.
 pub struct Repeatable {
     caller: String,
+    /// The user or API key.
+    caller_id: Uuid,
     key_hash: [u8; 32],
     /// The server key that the rest is derived under.
     key_id: String,
@@ -48,7 +50,7 @@ pub enum Before {
 }
 
 impl Repeatable {
-    fn new(server_key: &ServerKey, caller: String, key: &str, request: &[u8]) -> Self {
+    fn new(server_key: &ServerKey, (caller, caller_id): (String, Uuid), key: &str, request: &[u8]) -> Self {
         let key_hash = name_of(&caller, key);
         let derive = |purpose, content| server_key.derive(purpose, &[caller.as_bytes(), key.as_bytes(), content]);
         Self {
@@ -59,6 +61,7 @@ impl Repeatable {
             claim: OnceLock::new(),
             was_done: AtomicBool::new(false),
             caller,
+            caller_id,
         }
     }
 
@@ -108,9 +111,15 @@ fn name_of(caller: &str, key: &str) -> [u8; 32] {
 }
 
 impl Identity {
-    /// `caller` is a global id, `key` the client's own, `request` everything that says what is asked for, but for secrets.
-    pub fn repeatable(&self, caller: String, key: &str, request: &[u8]) -> Repeatable {
-        Repeatable::new(&self.server_key, caller, key, request)
+    /// `key` is the client's own, `request` everything that says what is asked for, but for secrets. None for the operator.
+    pub fn repeatable(&self, actor: &Actor, key: &str, request: &[u8]) -> Option<Repeatable> {
+        let caller = actor.global_id().zip(actor.id())?;
+        Some(Repeatable::new(&self.server_key, caller, key, request))
+    }
+
+    /// Counts one more request under a key that nothing was done under.
+    pub fn allow_key(&self, repeatable: &Repeatable) -> Result<()> {
+        self.throttle.key(repeatable.caller_id)
     }
 
     /// Takes the caller's key, where the request came with one, for what this transaction does.
@@ -148,6 +157,10 @@ impl Identity {
     /// Keeps the answer to what was done under a key, for whoever asks for it again. Without effect where nothing was.
     pub async fn keep_answer(&self, repeatable: &Repeatable, answer: &[u8]) -> Result<()> {
         let Some(claim) = repeatable.claim.get() else { return Ok(()) };
+        if !self.throttle.keeps_answer(repeatable.caller_id, answer.len()) {
+            tracing::warn!(caller = repeatable.caller, "answer_not_kept");
+            return Ok(());
+        }
         let mut transaction = self.database.write(&Scope::system(), &StatementCount::default()).await?;
         idempotency::keep_answer(&mut transaction, repeatable.name(), *claim, &repeatable.encrypted(answer)?).await?;
         transaction.commit().await?;
@@ -161,7 +174,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_by_the_same_caller_with_the_same_keys_and_request_alone() {
-        let kept = Repeatable::new(&ServerKey::for_tests(1), "user:1".to_owned(), "key", b"request");
+        let kept = Repeatable::new(&ServerKey::for_tests(1), ("user:1".to_owned(), Uuid::nil()), "key", b"request");
         let encrypted = kept.encrypted(b"secret").expect("encrypted");
         assert!(!encrypted.windows(6).any(|window| window == b"secret"));
         let table = [
@@ -173,7 +186,7 @@ mod tests {
         ];
         for (server_key, caller, key, request, reads) in table {
             let server_key = ServerKey::for_tests(server_key);
-            let other = Repeatable::new(&server_key, caller.to_owned(), key, request.as_bytes());
+            let other = Repeatable::new(&server_key, (caller.to_owned(), Uuid::nil()), key, request.as_bytes());
             let read = other.decrypted(&encrypted);
             assert_eq!(read.as_deref(), reads.then_some(&b"secret"[..]), "{caller} {key} {request}");
         }

@@ -14,6 +14,7 @@ mod fields;
 mod foreign_hashes;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod hashing_queue;
 pub mod hotels;
 mod idempotency;
 mod introspection;

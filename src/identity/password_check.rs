@@ -82,7 +82,7 @@ impl Identity {
         if let Some(retry_after) = address.filter(|_| !known) {
             return Err(Error::RateLimited { retry_after }.into());
         }
-        match self.hasher.verify(password, Some(&account.password_hash)).await? {
+        match self.hasher.of(&caller.client).verify(password, Some(&account.password_hash)).await? {
             Verdict::Right | Verdict::RightOutdated(_) => {
                 Ok(Proof { account, purpose, counter: of_proofs(&self.server_key, access.user_id) })
             }

@@ -1,17 +1,19 @@
 //! Password hashes, made and checked on workers of their own, so that a rush of sign-ins keeps no read waiting and takes
 //! no more memory than the workers' blocks. Every password passes here, and is hashed in the form that [`prepared`] gives it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::foreign_hashes::{self, Argon2Hash, ForeignHash};
-use super::{Error, KeyError, Result};
+use super::hashing_queue::{Found, Queue, Whose};
+use super::throttle::address_of;
+use super::{Client, Error, KeyError, Result};
 use crate::telemetry::metrics;
 use crate::text::{nfc, with_ascii_spaces};
 
@@ -78,11 +80,13 @@ struct Job {
 enum Done {
     Hashed(String),
     Compared(Verdict),
+    /// It had to make room for somebody who has less.
+    Displaced,
 }
 
 /// Hands passwords to the workers; they end with it.
 pub struct Hasher {
-    jobs: Sender<Job>,
+    jobs: Arc<Queue<Job>>,
     timeout: Duration,
     /// Of new hashes.
     params: Params,
@@ -90,14 +94,45 @@ pub struct Hasher {
     nobody: String,
 }
 
+impl Drop for Hasher {
+    fn drop(&mut self) {
+        self.jobs.close();
+    }
+}
+
+/// The same for one client, whose passwords take turns with those of others.
+pub struct HasherOf<'a> {
+    hasher: &'a Hasher,
+    whose: Whose,
+}
+
+impl HasherOf<'_> {
+    /// As [`Hasher::hash`].
+    pub async fn hash(&self, password: &str) -> Result<String> {
+        match self.hasher.work(self.whose, password, Work::Hash).await? {
+            Done::Hashed(hash) => Ok(hash),
+            _ => Err(Error::Internal("a hashing worker answered another question".to_owned())),
+        }
+    }
+
+    /// Compares a password with a stored hash; without one, takes as long and finds it wrong.
+    pub async fn verify(&self, password: &str, hash: Option<&str>) -> Result<Verdict> {
+        let hash = hash.unwrap_or(&self.hasher.nobody).to_owned();
+        match self.hasher.work(self.whose, password, Work::Verify(hash)).await? {
+            Done::Compared(verdict) => Ok(verdict),
+            _ => Err(Error::Internal("a hashing worker answered another question".to_owned())),
+        }
+    }
+}
+
 impl Hasher {
     pub fn start(settings: HashingSettings) -> Result<Self, KeyError> {
         let params = Params::new(settings.memory_kib, settings.iterations, settings.parallelism, Some(HASH_BYTES))
             .map_err(|error| KeyError::Hashing(error.to_string()))?;
         let workers = settings.workers.max(1);
-        let (jobs, queue) = bounded(workers * QUEUE_PER_WORKER);
+        let jobs = Arc::new(Queue::new(workers * QUEUE_PER_WORKER));
         for number in 0..workers {
-            let mut worker = Worker { queue: queue.clone(), params: params.clone(), memory: Vec::new() };
+            let mut worker = Worker { queue: jobs.clone(), params: params.clone(), memory: Vec::new() };
             std::thread::Builder::new()
                 .name(format!("hashing-{number}"))
                 .spawn(move || {
@@ -113,20 +148,14 @@ impl Hasher {
         Ok(Self { jobs, timeout: settings.queue_timeout, params, nobody })
     }
 
-    /// A new hash of this password.
-    pub async fn hash(&self, password: &str) -> Result<String> {
-        match self.work(password, Work::Hash).await? {
-            Done::Hashed(hash) => Ok(hash),
-            Done::Compared(_) => Err(Error::Internal("a hashing worker answered another question".to_owned())),
-        }
+    /// What this client asks for.
+    pub fn of(&self, client: &Client) -> HasherOf<'_> {
+        HasherOf { hasher: self, whose: address_of(client) }
     }
 
-    /// Compares a password with a stored hash; without one, takes as long and finds it wrong.
-    pub async fn verify(&self, password: &str, hash: Option<&str>) -> Result<Verdict> {
-        match self.work(password, Work::Verify(hash.unwrap_or(&self.nobody).to_owned())).await? {
-            Done::Compared(verdict) => Ok(verdict),
-            Done::Hashed(_) => Err(Error::Internal("a hashing worker answered another question".to_owned())),
-        }
+    /// A new hash of this password, for the service itself or its operator.
+    pub async fn hash(&self, password: &str) -> Result<String> {
+        HasherOf { hasher: self, whose: None }.hash(password).await
     }
 
     /// A hash that no password has.
@@ -142,20 +171,19 @@ impl Hasher {
         }
     }
 
-    async fn work(&self, password: &str, work: Work) -> Result<Done> {
+    async fn work(&self, whose: Whose, password: &str, work: Work) -> Result<Done> {
         let (reply, answer) = oneshot::channel();
         let job = Job { password: Zeroizing::new(password.to_owned()), work, asked_at: Instant::now(), reply };
+        let busy = Error::RateLimited { retry_after: self.timeout };
         metrics::hashing_queued();
-        if let Err(refused) = self.jobs.try_send(job) {
+        if let Some(displaced) = self.jobs.push(whose, job) {
             metrics::hashing_unqueued();
-            return Err(match refused {
-                TrySendError::Full(_) => Error::RateLimited { retry_after: self.timeout },
-                TrySendError::Disconnected(_) => Error::Internal("the hashing workers have ended".to_owned()),
-            });
+            // Nobody waits for its answer any more: then nobody needs it.
+            let _ = displaced.reply.send(Ok(Done::Displaced));
         }
         // Whoever stops waiting drops `answer`, and a worker passes over a job that nobody waits for.
         match tokio::time::timeout(self.timeout, answer).await {
-            Err(_) => Err(Error::RateLimited { retry_after: self.timeout }),
+            Err(_) | Ok(Ok(Ok(Done::Displaced))) => Err(busy),
             Ok(Err(_)) => Err(Error::Internal("a hashing worker ended".to_owned())),
             Ok(Ok(done)) => done.map_err(Error::Internal),
         }
@@ -171,7 +199,7 @@ fn step_back() {
 }
 
 struct Worker {
-    queue: Receiver<Job>,
+    queue: Arc<Queue<Job>>,
     params: Params,
     /// Reused from hash to hash: allocating it anew each time made a small server grow to many times its size.
     memory: Vec<Block>,
@@ -180,8 +208,8 @@ struct Worker {
 impl Worker {
     fn run(&mut self) {
         loop {
-            match self.queue.recv_timeout(IDLE) {
-                Ok(job) => {
+            match self.queue.pop(IDLE) {
+                Found::Next(job) => {
                     metrics::hashing_unqueued();
                     if job.reply.is_closed() {
                         continue;
@@ -196,8 +224,8 @@ impl Worker {
                     // Nobody waits any more: then nobody needs the answer.
                     let _ = job.reply.send(done);
                 }
-                Err(RecvTimeoutError::Timeout) => self.memory = Vec::new(),
-                Err(RecvTimeoutError::Disconnected) => return,
+                Found::Nothing => self.memory = Vec::new(),
+                Found::Closed => return,
             }
         }
     }
@@ -320,16 +348,24 @@ mod tests {
         let outdated = cheaper.hash("correct horse").await.unwrap();
         let bcrypt = bcrypt::hash("correct horse", 4).unwrap();
 
-        assert_eq!(hasher.verify("correct horse", Some(&current)).await.unwrap(), Verdict::Right);
+        assert_eq!(
+            hasher.of(&Client::default()).verify("correct horse", Some(&current)).await.unwrap(),
+            Verdict::Right
+        );
         for (password, hash) in [("wrong", &current), ("wrong", &outdated), ("wrong", &bcrypt)] {
-            assert_eq!(hasher.verify(password, Some(hash)).await.unwrap(), Verdict::Wrong);
+            assert_eq!(hasher.of(&Client::default()).verify(password, Some(hash)).await.unwrap(), Verdict::Wrong);
         }
-        assert_eq!(hasher.verify("correct horse", None).await.unwrap(), Verdict::Wrong);
+        assert_eq!(hasher.of(&Client::default()).verify("correct horse", None).await.unwrap(), Verdict::Wrong);
         for hash in [outdated, bcrypt] {
-            let Verdict::RightOutdated(renewed) = hasher.verify("correct horse", Some(&hash)).await.unwrap() else {
+            let Verdict::RightOutdated(renewed) =
+                hasher.of(&Client::default()).verify("correct horse", Some(&hash)).await.unwrap()
+            else {
                 panic!("{hash} is outdated")
             };
-            assert_eq!(hasher.verify("correct horse", Some(&renewed)).await.unwrap(), Verdict::Right);
+            assert_eq!(
+                hasher.of(&Client::default()).verify("correct horse", Some(&renewed)).await.unwrap(),
+                Verdict::Right
+            );
         }
     }
 
@@ -418,11 +454,15 @@ mod tests {
         let hasher = Hasher::start(SETTINGS).unwrap();
         let long = "a".repeat(100);
         let bcrypt = bcrypt::hash(&long, 4).unwrap();
-        let Verdict::RightOutdated(renewed) = hasher.verify(&long, Some(&bcrypt)).await.unwrap() else {
+        let Verdict::RightOutdated(renewed) = hasher.of(&Client::default()).verify(&long, Some(&bcrypt)).await.unwrap()
+        else {
             panic!("it is right, and outdated")
         };
-        assert_eq!(hasher.verify(&"a".repeat(99), Some(&renewed)).await.unwrap(), Verdict::Wrong);
-        assert_eq!(hasher.verify(&long, Some(&renewed)).await.unwrap(), Verdict::Right);
+        assert_eq!(
+            hasher.of(&Client::default()).verify(&"a".repeat(99), Some(&renewed)).await.unwrap(),
+            Verdict::Wrong
+        );
+        assert_eq!(hasher.of(&Client::default()).verify(&long, Some(&renewed)).await.unwrap(), Verdict::Right);
     }
 
     #[tokio::test]
@@ -434,10 +474,10 @@ mod tests {
         assert!(refused.count() > 0, "before any of them is done");
     }
 
-    fn worker(settings: HashingSettings) -> (Sender<Job>, Worker) {
-        let (jobs, queue) = bounded(QUEUE_PER_WORKER);
+    fn worker(settings: HashingSettings) -> (Arc<Queue<Job>>, Worker) {
+        let queue = Arc::new(Queue::new(QUEUE_PER_WORKER));
         let params = Params::new(settings.memory_kib, settings.iterations, settings.parallelism, Some(HASH_BYTES));
-        (jobs, Worker { queue, params: params.unwrap(), memory: Vec::new() })
+        (queue.clone(), Worker { queue, params: params.unwrap(), memory: Vec::new() })
     }
 
     #[test]
@@ -467,9 +507,9 @@ mod tests {
         let (_, mut other) = self::worker(SETTINGS);
         for work in [Work::Hash, Work::Verify(other.hash("x").unwrap())] {
             let (reply, _) = oneshot::channel();
-            jobs.send(Job { password: "x".to_owned().into(), work, asked_at: Instant::now(), reply }).unwrap();
+            jobs.push(None, Job { password: "x".to_owned().into(), work, asked_at: Instant::now(), reply });
         }
-        drop(jobs);
+        jobs.close();
         worker.run();
         assert!(worker.memory.is_empty(), "it never hashed");
     }

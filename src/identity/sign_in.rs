@@ -1,16 +1,17 @@
 //! Sign-in: from an email address and a password to a session and its tokens.
 //!
 //! Every way of failing runs the same steps (one look, one hash, one write) and gives the same answer, so that neither
-//! the answer nor the time it takes tells whether there is such an account.
+//! the answer nor the time it takes tells whether there is such an account. What is locked is told so without a hash.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::audit::{Happening, Person};
+use super::audit::{Happening, Person, user_gid};
 use super::lockout::{AccountLock, Counters, Gate, Standing, gate, of_proofs};
 use super::passwords::{MAX_BYTES, Verdict};
+use super::throttle::address_of;
 use super::tokens::{IssuedTokens, RefreshContent};
 use super::users::email_to_look_up;
 use super::{Caller, Error, Failure, Identity, Refusal};
@@ -21,6 +22,9 @@ use crate::store::sign_in_failures as failures;
 use crate::store::users::sign_in::{self as accounts, Credentials};
 use crate::store::{Scope, Transaction};
 use crate::telemetry::metrics;
+
+/// Sessions that one user may have at once: another one ends the oldest.
+const MAX_SESSIONS: i64 = 100;
 
 /// What a person types in.
 pub struct SignIn<'a> {
@@ -66,8 +70,8 @@ impl Identity {
                 return Err(Error::RateLimited { retry_after: Duration::from_secs(seconds_until(until, now)) }.into());
             }
             Gate::Locked(until) => {
-                let _ = self.hasher.verify(sign_in.password, None).await?;
-                self.note_refused_while_locked(caller, account.as_ref(), now).await?;
+                // Said plainly, to known and unknown addresses alike: there is nothing to hide behind a hash.
+                self.note_refused_while_locked(caller, account.as_ref(), &counters, now).await?;
                 return Err(Refusal::locked(Duration::from_secs(seconds_until(until, now))).into());
             }
             Gate::Open | Gate::Barred => {}
@@ -75,7 +79,7 @@ impl Identity {
         let may_sign_in = gate(&standing, now) == Gate::Open
             && account.as_ref().is_some_and(|account| account.active && account.email_verified);
         let hash = account.as_ref().map(|account| account.password_hash.as_str());
-        let verdict = self.hasher.verify(sign_in.password, hash).await?;
+        let verdict = self.hasher.of(&caller.client).verify(sign_in.password, hash).await?;
         let new_hash = match verdict {
             Verdict::Right => None,
             Verdict::RightOutdated(hash) => Some(hash),
@@ -147,7 +151,7 @@ impl Identity {
             let happening = Happening::failed("account_locked")
                 .with("failures", count.failures)
                 .with("locked_until", count.locked_until.map(|until| until.to_rfc3339()));
-            let happening = about(happening, account);
+            let happening = about(happening, account).counted(whose(caller, account), "failures");
             self.record(&mut transaction, caller, vec![happening], now).await?;
         }
         transaction.commit().await?;
@@ -164,9 +168,12 @@ impl Identity {
         &self,
         caller: &Caller,
         account: Option<&Credentials>,
+        counters: &Counters,
         now: DateTime<Utc>,
     ) -> Result<(), Failure> {
         let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;
+        // Whoever goes on is shut out, and then nothing is written any more.
+        failures::add(&mut transaction, &counters.address, self.settings.lockout.of_address(), now).await?;
         self.record_failed(&mut transaction, caller, account, "account_locked", now).await?;
         transaction.commit().await?;
         tracing::warn!(reason = "account_locked", ip_address = caller.client.ip_address, "user_authentication_failed");
@@ -181,7 +188,8 @@ impl Identity {
         reason: &'static str,
         now: DateTime<Utc>,
     ) -> Result<(), Failure> {
-        let happening = about(Happening::failed("login_failed").with("reason", reason), account);
+        let happening = about(Happening::failed("login_failed"), account);
+        let happening = happening.counted(whose(caller, account), reason);
         Ok(self.record(transaction, caller, vec![happening], now).await?)
     }
 
@@ -196,6 +204,7 @@ impl Identity {
         standing: &Standing,
     ) -> Result<SignedIn, Failure> {
         let now = self.clock.now();
+        self.throttle.sign_in(account.user_id)?;
         let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;
         // Guesses made at the same time were counted meanwhile: a right one among them comes too late like any other.
         let proofs = of_proofs(&self.server_key, account.user_id);
@@ -240,10 +249,13 @@ impl Identity {
             expires_at: lifetimes.end(sign_in.remember_me, now, now),
         };
         sessions::insert(&mut transaction, &session).await?;
+        let ended =
+            sessions::end_oldest(&mut transaction, (account.user_id, session.id), MAX_SESSIONS - 1, now).await?;
         let happening = about(Happening::new("user_authenticated").by_user(account.user_id), Some(account))
             .to(format!("session:{}", session.id))
             .with("rehashed", new_hash.is_some())
             .with("remember_me", sign_in.remember_me);
+        let happening = if ended > 0 { happening.with("oldest_sessions_ended", ended) } else { happening };
         self.record(&mut transaction, caller, vec![happening], now).await?;
         let access = access::of_session(&mut transaction, session.id, lifetimes, now).await?;
         let access = access.ok_or_else(|| Error::Internal("a session that has just begun is not there".to_owned()))?;
@@ -283,6 +295,14 @@ impl Identity {
 fn about(happening: Happening, account: Option<&Credentials>) -> Happening {
     let Some(account) = account else { return happening };
     happening.about(Person { user_id: account.user_id, hotel_scope: account.hotel_scope, hotels: &account.hotels })
+}
+
+/// What failed sign-ins are told together for: the account, or else where they come from, whatever was typed.
+fn whose(caller: &Caller, account: Option<&Credentials>) -> String {
+    match account {
+        Some(account) => user_gid(account.user_id),
+        None => address_of(&caller.client).map_or_else(|| "address".to_owned(), |address| format!("address:{address}")),
+    }
 }
 
 /// Counted as locked while the account is not: an operator has cleared `locked_until`.

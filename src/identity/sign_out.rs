@@ -81,7 +81,7 @@ impl Identity {
             let message = "The new password is the current one: choose another.";
             return Err(Refusal::new(RefusalCode::WeakPassword, "newPassword", message).into());
         }
-        let new_hash = self.hasher.hash(change.new).await?;
+        let new_hash = self.hasher.of(&caller.client).hash(change.new).await?;
 
         // As the system while it is looked who asks, and as oneself from there on.
         let (mut transaction, actor) = self.begin_proven(caller, &proof).await?;

@@ -376,6 +376,34 @@ pub async fn end(
     Ok(done.rows_affected())
 }
 
+/// Ends the oldest of a user's sessions, so that no more than `most` are left beside a new one; how many. A hundred at a time: the
+/// next sign-in goes on with it.
+pub async fn end_oldest(
+    transaction: &mut Transaction,
+    (user_id, new): (Uuid, Uuid),
+    most: i64,
+    now: DateTime<Utc>,
+) -> Result<u64> {
+    let done = sqlx::query!(
+        "UPDATE user_sessions SET active = false, revoked = true, revoked_at = $3, revoke_reason = 'too_many_sessions'
+          WHERE id IN (SELECT id FROM user_sessions
+                        WHERE id IN (SELECT id FROM user_sessions
+                                      WHERE user_id = $1 AND active AND id <> $4 AND NOT revoked AND expires_at > $3
+                                      ORDER BY id DESC OFFSET $2 LIMIT 100)
+                        ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)",
+        user_id,
+        most,
+        now,
+        new
+    )
+    .execute(transaction.statement())
+    .await?;
+    if done.rows_affected() > 0 {
+        transaction.changes(Topic::User(user_id));
+    }
+    Ok(done.rows_affected())
+}
+
 /// Where a user has signed in from: device fingerprint and network, or address where that is not known, each pair once.
 pub async fn devices(transaction: &mut Transaction, user_id: Uuid) -> Result<Vec<(Option<String>, Option<String>)>> {
     let rows = sqlx::query!(

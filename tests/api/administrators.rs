@@ -133,8 +133,11 @@ async fn own_names_are_ones_own_and_little_else() {
     ] {
         assert_eq!(client.mutate("updateUser", input.clone(), "").await.code(), "FORBIDDEN", "{input}");
     }
+    // The first one is an event, and what comes again in its minute is counted for another one.
     let refused = app.count("SELECT count(*) FROM audit_events WHERE type = 'change_refused' AND outcome = 'FAILURE' AND detail->>'reason' = 'forbidden'");
-    assert_eq!(refused.await, 3);
+    assert!(refused.await >= 1);
+    let refused = "SELECT sum(repeats + 1)::bigint FROM audit_repeats WHERE type = 'change_refused' AND detail->>'reason' = 'forbidden'";
+    assert_eq!(app.count(refused).await, 3);
 }
 
 #[tokio::test]

@@ -19,11 +19,13 @@ const BACK_WITHIN: Duration = Duration::from_secs(10);
 /// How long the load runs before and after what goes wrong.
 const CALM: Duration = Duration::from_secs(3);
 
-const SETTINGS: [(&str, &str); 9] = [
+const SETTINGS: [(&str, &str); 11] = [
     ("VOICEHIVE_AUTH__ENFORCE_PASSWORD_CHANGE", "false"),
     // Clients here are one address, and as many as a town.
     ("VOICEHIVE_LIMITS__REQUESTS_PER_MINUTE", "1000000"),
     ("VOICEHIVE_LIMITS__REQUEST_BURST", "1000000"),
+    ("VOICEHIVE_LIMITS__CHANGES_PER_MINUTE", "1000000"),
+    ("VOICEHIVE_LIMITS__SIGN_INS_PER_USER", "1000000"),
     ("VOICEHIVE_LIMITS__SIGN_INS_PER_ADDRESS", "1000000"),
     ("VOICEHIVE_LIMITS__REFRESHES_PER_MINUTE", "1000000"),
     ("VOICEHIVE_LIMITS__NEW_DOCUMENTS_PER_MINUTE", "1000000"),

@@ -28,6 +28,7 @@ fn serve(database: &TestDatabase) -> Command {
     let mut command = voicehive(&database.options, &["serve"]);
     command.env("VOICEHIVE_AUTH__ENFORCE_PASSWORD_CHANGE", "false").env("VOICEHIVE_LOG__LEVEL", "warn");
     command.env("VOICEHIVE_LIMITS__REQUESTS_PER_MINUTE", "100000").env("VOICEHIVE_LIMITS__REQUEST_BURST", "100000");
+    command.env("VOICEHIVE_LIMITS__CHANGES_PER_MINUTE", "100000");
     command
 }
 

@@ -73,6 +73,8 @@ fn every_key_has_a_variable() {
         ("VOICEHIVE_LIMITS__FAILED_API_KEYS_PER_MINUTE", "66", "failed_api_keys_per_minute: 66,"),
         ("VOICEHIVE_LIMITS__REFRESHES_PER_MINUTE", "63", "refreshes_per_minute: 63,"),
         ("VOICEHIVE_LIMITS__NEW_DOCUMENTS_PER_MINUTE", "64", "new_documents_per_minute: 64,"),
+        ("VOICEHIVE_LIMITS__CHANGES_PER_MINUTE", "67", "changes_per_minute: 67,"),
+        ("VOICEHIVE_LIMITS__SIGN_INS_PER_USER", "68", "sign_ins_per_user: 68,"),
         ("VOICEHIVE_LIMITS__BODY_BYTES", "1024", " body_bytes: 1024,"),
         ("VOICEHIVE_LIMITS__STRANGER_BODY_BYTES", "1028", "stranger_body_bytes: 1028,"),
         ("VOICEHIVE_LIMITS__BODY_VALUES", "129", " body_values: 129,"),

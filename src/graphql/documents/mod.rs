@@ -19,7 +19,7 @@ use apollo_compiler::request::{RequestError, coerce_variable_values};
 use apollo_compiler::response::{GraphQLError, JsonValue};
 use apollo_compiler::validation::{DiagnosticList, Valid};
 use apollo_compiler::{ExecutableDocument as ValidDocument, Schema as ValidSchema};
-use async_graphql::parser::types::{ExecutableDocument, Selection};
+use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
 use async_graphql::{Pos, Variables};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -62,6 +62,17 @@ pub struct Ready {
 }
 
 impl Ready {
+    /// How many fields are asked for at the top, fragments included once.
+    pub fn root_fields(&self) -> usize {
+        let fields =
+            |set: &SelectionSet| set.items.iter().filter(|item| matches!(item.node, Selection::Field(_))).count();
+        let operations = self.document.operations.iter().map(|(_, operation)| &operation.node.selection_set.node);
+        let fragments = self.document.fragments.values().map(|fragment| &fragment.node);
+        let of_mutations = fragments.filter(|fragment| fragment.type_condition.node.on.node == "Mutation");
+        operations.map(fields).sum::<usize>()
+            + of_mutations.map(|fragment| fields(&fragment.selection_set.node)).sum::<usize>()
+    }
+
     /// Whether nothing but one field is asked for.
     pub fn is_one_field(&self) -> bool {
         self.document.operations.iter().all(|(_, operation)| {

@@ -17,6 +17,7 @@ use super::caller::person as person_in;
 use super::masking::masked;
 use super::{Actor, Caller, Error, Failure, Identity, Principal, RefusalCode, Who};
 use crate::store::api_keys::ApiKey;
+use crate::store::audit::repeats::{self, Repeated};
 use crate::store::audit::{self, NewEvent, Origin};
 use crate::store::hotels::Hotel;
 use crate::store::roles::Role;
@@ -35,6 +36,14 @@ pub(super) struct Happening {
     hotels: Vec<String>,
     detail: Map<String, Value>,
     personal: Map<String, Value>,
+    counted: Option<Counted>,
+}
+
+/// What is tried again and again makes no event each time: what is `whose` is counted together, by the minute.
+#[derive(Clone)]
+struct Counted {
+    whose: String,
+    reason: &'static str,
 }
 
 /// Whom an event is about, and where they belonged at the time.
@@ -70,6 +79,7 @@ impl Happening {
             hotels: Vec::new(),
             detail: Map::new(),
             personal: Map::new(),
+            counted: None,
         }
     }
 
@@ -119,6 +129,13 @@ impl Happening {
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.detail.insert(key.to_owned(), value.into());
         self
+    }
+
+    /// Tried by whoever may go on trying: in each minute the first of what is `whose` makes an event, and the rest another one
+    /// that tells how many there were. Such an event tells nothing personal.
+    pub fn counted(self, whose: impl Into<String>, reason: &'static str) -> Self {
+        let counted = Some(Counted { whose: whose.into(), reason });
+        Self { counted, ..self.with("reason", reason) }
     }
 
     /// What is erased with the person it is about.
@@ -246,7 +263,19 @@ impl Identity {
             user_agent: caller.client.user_agent.as_deref(),
             request_id: Some(&caller.request_id),
         };
-        audit::append(transaction, origin, &self.events(happenings, now)).await
+        let mut events = Vec::with_capacity(happenings.len());
+        for happening in happenings {
+            let counted = happening.counted.clone();
+            let event = self.event(happening, now);
+            let is_told = match &counted {
+                Some(Counted { whose, reason }) => {
+                    repeats::is_first(transaction, origin, &event, whose, reason).await?
+                }
+                None => true,
+            };
+            events.extend(is_told.then_some(event));
+        }
+        audit::append(transaction, origin, &events).await
     }
 
     /// The same for what the system does by itself.
@@ -256,14 +285,14 @@ impl Identity {
         happening: Happening,
         now: DateTime<Utc>,
     ) -> store::Result<()> {
-        audit::append(transaction, Origin::default(), &self.events(vec![happening], now)).await
+        audit::append(transaction, Origin::default(), &[self.event(happening, now)]).await
     }
 
-    fn events(&self, happenings: Vec<Happening>, now: DateTime<Utc>) -> Vec<NewEvent> {
-        let event = |happening: Happening| NewEvent {
+    fn event(&self, happening: Happening, now: DateTime<Utc>) -> NewEvent {
+        NewEvent {
             id: self.clock.new_id(),
             occurred_at: now,
-            event_type: happening.event_type,
+            event_type: happening.event_type.to_owned(),
             success: happening.success,
             actor: happening.actor,
             subject: happening.subject,
@@ -271,8 +300,50 @@ impl Identity {
             hotels: happening.hotels,
             detail: happening.detail.into(),
             personal: (!happening.personal.is_empty()).then(|| happening.personal.into()),
-        };
-        happenings.into_iter().map(event).collect()
+        }
+    }
+
+    /// Tells how often what was counted in minutes that are over was tried, beside the first time. Exact whichever server
+    /// counted, and whichever tells it: what is taken is told in the same transaction.
+    pub async fn tell_repeats(&self) -> store::Result<usize> {
+        let mut told = 0;
+        loop {
+            let mut transaction = self.database.background().await?;
+            let taken = repeats::take(&mut transaction, self.clock.now()).await?;
+            if taken.is_empty() {
+                return Ok(told);
+            }
+            for repeated in taken.into_iter().filter(|repeated| repeated.repeats > 0) {
+                let (ip_address, user_agent) = (repeated.ip_address.clone(), repeated.user_agent.clone());
+                let origin =
+                    Origin { ip_address: ip_address.as_deref(), user_agent: user_agent.as_deref(), request_id: None };
+                audit::append(&mut transaction, origin, &[self.event_of_repeated(repeated)]).await?;
+                told += 1;
+            }
+            transaction.commit().await?;
+        }
+    }
+
+    fn event_of_repeated(&self, repeated: Repeated) -> NewEvent {
+        let mut detail = repeated.detail;
+        if let Value::Object(detail) = &mut detail {
+            detail.remove("reason");
+            detail.insert("count".to_owned(), repeated.repeats.into());
+            detail.insert("reasons".to_owned(), repeated.reasons);
+            detail.insert("since".to_owned(), repeated.minute.to_rfc3339().into());
+        }
+        NewEvent {
+            id: self.clock.new_id(),
+            occurred_at: repeated.last_at,
+            event_type: repeated.event_type,
+            success: false,
+            actor: repeated.actor,
+            subject: repeated.subject,
+            about: repeated.about,
+            hotels: repeated.hotels,
+            detail,
+            personal: None,
+        }
     }
 
     /// Passes an outcome on, and writes down a refusal by rule: who tried what, on what.
@@ -293,8 +364,10 @@ impl Identity {
             Who::ApiKey(key) => Happening::failed("change_refused").within(key.hotel_scope, &key.hotels),
             Who::Operator => return outcome,
         };
-        let mut happening = happening.by(actor).with("operation", operation).with("reason", reason);
+        let mut happening = happening.by(actor).with("operation", operation);
         happening.subject = subject;
+        let whose = format!("{}/{operation}", actor.global_id().unwrap_or_default());
+        let happening = happening.counted(whose, reason);
         let mut transaction = self.database.write(&Scope::system(), &caller.statements).await?;
         self.record(&mut transaction, caller, vec![happening], self.clock.now()).await?;
         transaction.commit().await?;

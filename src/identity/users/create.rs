@@ -49,7 +49,7 @@ impl Identity {
         problems.settle()?;
         let temporary = if new.password.is_none() { Some(passwords::temporary()?) } else { None };
         let password = new.password.as_deref().or(temporary.as_deref()).unwrap_or_default();
-        let hash = self.hasher.hash(password).await?;
+        let hash = self.hasher.of(&caller.client).hash(password).await?;
 
         let mut transaction = self.begin_change(caller).await?;
         let role_names = self.roles_to_give(&mut transaction, &role_ids).await?;

@@ -30,6 +30,7 @@ impl Identity {
             let others = changes::administrators_besides(&mut transaction, &[id], rules::ADMINISTRATOR).await?;
             rules::keeps_an_administrator(others, "id")?;
         }
+        audit::repeats::erase_person(&mut transaction, id).await?;
         transaction.act_as(&rules::scope_of_actor(&actor), Writes::Users).await?;
         as_allowed(changes::delete(&mut transaction, id).await?, 1)?;
         audit::erase_person(&mut transaction, id).await?;

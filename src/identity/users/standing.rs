@@ -104,7 +104,7 @@ impl Identity {
         }
         let temporary = if new_password.is_none() { Some(passwords::temporary()?) } else { None };
         let password = new_password.or(temporary.as_deref()).unwrap_or_default();
-        let hash = self.hasher.hash(password).await?;
+        let hash = self.hasher.of(&caller.client).hash(password).await?;
 
         let transaction = self.begin_change(caller).await?;
         let (change, _) = self.forget_failures_and_begin(transaction, caller, action, id).await?;

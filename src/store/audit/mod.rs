@@ -4,6 +4,7 @@
 pub mod chain;
 pub mod events;
 pub mod partitions;
+pub mod repeats;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -17,7 +18,7 @@ use super::{Error, Result, Transaction};
 pub struct NewEvent {
     pub id: Uuid,
     pub occurred_at: DateTime<Utc>,
-    pub event_type: &'static str,
+    pub event_type: String,
     pub success: bool,
     pub actor: Option<String>,
     pub subject: Option<String>,
@@ -78,7 +79,7 @@ pub async fn append(transaction: &mut Transaction, origin: Origin<'_>, events: &
     let digest = |erasable: &Option<Erasable>| erasable.as_ref().map(|erasable| erasable.digest.clone());
     let ids: Vec<_> = events.iter().map(|event| event.id).collect();
     let times: Vec<_> = events.iter().map(|event| event.occurred_at).collect();
-    let types: Vec<_> = events.iter().map(|event| event.event_type.to_owned()).collect();
+    let types: Vec<_> = events.iter().map(|event| event.event_type.clone()).collect();
     let outcomes: Vec<_> = events.iter().map(|event| outcome(event.success).to_owned()).collect();
     let actors: Vec<_> = events.iter().map(|event| event.actor.clone()).collect();
     let subjects: Vec<_> = events.iter().map(|event| event.subject.clone()).collect();

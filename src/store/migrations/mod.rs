@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_mins(5);
 const OLDEST_SUPPORTED: u32 = 150_000;
 
 /// The tables of the migrations; the months of the audit trail are partitions of two of them.
-pub(super) const TABLES: [&str; 18] = [
+pub(super) const TABLES: [&str; 19] = [
     "api_key_hotels",
     "api_keys",
     "audit_event_hotels",
@@ -30,6 +30,7 @@ pub(super) const TABLES: [&str; 18] = [
     "audit_events",
     "audit_events_default",
     "audit_events_unsealed",
+    "audit_repeats",
     "audit_seals",
     "hotels",
     "idempotency_keys",

@@ -75,6 +75,8 @@ pub fn identity_settings(folder: &Path) -> Settings {
             failed_api_keys_per_minute: NonZeroU32::new(1_000_000).expect("some"),
             refreshes_per_minute: NonZeroU32::new(100_000).expect("some"),
             new_documents_per_minute: NonZeroU32::new(100_000).expect("some"),
+            changes_per_minute: NonZeroU32::new(1_000_000).expect("some"),
+            sign_ins_per_user: NonZeroU32::new(100_000).expect("some"),
         },
         common_passwords_file: None,
         enforce_password_change: false,
