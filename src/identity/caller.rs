@@ -106,11 +106,20 @@ impl Actor {
         }
     }
 
-    /// The hotels assigned; under scope ALL they add nothing.
+    /// The active ones of the hotels assigned; under scope ALL they add nothing.
     pub fn hotels(&self) -> &[String] {
         match &self.who {
             Who::User(access) => &access.hotels,
             Who::ApiKey(key) => &key.hotels,
+            Who::Operator => &[],
+        }
+    }
+
+    /// Every hotel assigned, active or not.
+    pub(super) fn assigned_hotels(&self) -> &[String] {
+        match &self.who {
+            Who::User(access) => &access.assigned_hotels,
+            Who::ApiKey(key) => &key.assigned_hotels,
             Who::Operator => &[],
         }
     }
@@ -145,7 +154,7 @@ impl Actor {
 
 /// A session's user, as an audit event is about them.
 pub(super) fn person(access: &SessionAccess) -> Person<'_> {
-    Person { user_id: access.user_id, hotel_scope: access.hotel_scope, hotels: &access.hotels }
+    Person { user_id: access.user_id, hotel_scope: access.hotel_scope, hotels: &access.assigned_hotels }
 }
 
 /// One request's principal and surroundings.

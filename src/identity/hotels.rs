@@ -203,6 +203,9 @@ impl Identity {
         after.address = address.unwrap_or(after.address);
         after.pms_type = pms_type.unwrap_or(after.pms_type);
         after.active = active.unwrap_or(after.active);
+        if after.active != before.active {
+            rules::may_change_hotel_activity(&actor)?;
+        }
         if let Some(config) = pms_config {
             let stored = before.pms_config.as_ref();
             after.pms_config = config.map(|config| unmasked(&config, stored, "pmsConfig")).transpose()?;

@@ -55,11 +55,11 @@ impl Kept {
 }
 
 /// What a principal in a session depends on.
-pub(super) fn topics_of_session(session: Uuid, user: Uuid) -> [Topic; 3] {
-    [Topic::Session(session), Topic::User(user), Topic::Roles]
+pub(super) fn topics_of_session(session: Uuid, user: Uuid) -> [Topic; 4] {
+    [Topic::Session(session), Topic::User(user), Topic::Roles, Topic::Hotels]
 }
 
-pub(super) const TOPICS_OF_API_KEYS: [Topic; 1] = [Topic::ApiKeys];
+pub(super) const TOPICS_OF_API_KEYS: [Topic; 2] = [Topic::ApiKeys, Topic::Hotels];
 
 impl Default for Principals {
     fn default() -> Self {

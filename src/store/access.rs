@@ -26,8 +26,10 @@ pub struct SessionAccess {
     pub roles: Vec<String>,
     /// What those roles grant, sorted.
     pub permissions: Vec<String>,
-    /// Assigned hotels, sorted; under scope ALL they add nothing.
+    /// The active ones of the hotels assigned, sorted; under scope ALL they add nothing.
     pub hotels: Vec<String>,
+    /// Every hotel assigned, sorted: what is not active opens nothing, and may be active again.
+    pub assigned_hotels: Vec<String>,
     /// The user's own row.
     pub user: Arc<User>,
 }
@@ -51,8 +53,10 @@ pub async fn of_session(
                                unnest(r.permissions) AS granted
                          WHERE held.user_id = u.id AND r.active ORDER BY granted) AS "permissions!",
                   ARRAY(SELECT held.role_id FROM user_roles held WHERE held.user_id = u.id) AS "role_ids!",
+                  ARRAY(SELECT hotel_id FROM user_hotels reach JOIN hotels h ON h.id = reach.hotel_id
+                         WHERE reach.user_id = u.id AND h.active ORDER BY hotel_id) AS "hotels!",
                   ARRAY(SELECT hotel_id FROM user_hotels reach
-                         WHERE reach.user_id = u.id ORDER BY hotel_id) AS "hotels!"
+                         WHERE reach.user_id = u.id ORDER BY hotel_id) AS "assigned_hotels!"
              FROM user_sessions s JOIN users u ON u.id = s.user_id
             WHERE s.id = $1 AND s.active AND NOT s.revoked AND s.expires_at > $2 AND u.active"#,
         id,
@@ -74,7 +78,8 @@ pub async fn of_session(
         hotel_scope: row.hotel_scope,
         roles: row.roles,
         permissions: row.permissions,
-        hotels: row.hotels.clone(),
+        hotels: row.hotels,
+        assigned_hotels: row.assigned_hotels.clone(),
         user: Arc::new(User {
             id: row.id,
             email: row.email,
@@ -94,7 +99,7 @@ pub async fn of_session(
             created_by: row.created_by,
             updated_by: row.updated_by,
             role_ids: Some(row.role_ids),
-            hotel_ids: Some(row.hotels),
+            hotel_ids: Some(row.assigned_hotels),
             last_name_key: None,
         }),
     });

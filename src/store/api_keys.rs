@@ -57,8 +57,10 @@ pub struct KeyAccess {
     pub expires_at: Option<DateTime<Utc>>,
     pub hotel_scope: HotelScope,
     pub permissions: Vec<String>,
-    /// Assigned hotels, sorted; under scope ALL they add nothing.
+    /// The active ones of the hotels assigned, sorted; under scope ALL they add nothing.
     pub hotels: Vec<String>,
+    /// Every hotel assigned, sorted.
+    pub assigned_hotels: Vec<String>,
 }
 
 /// The key with this digest, if it is neither revoked nor expired.
@@ -70,7 +72,10 @@ pub async fn access_by_digest(
     Ok(sqlx::query_as!(
         KeyAccess,
         r#"SELECT k.id, k.service_name, k.last_used_at, k.expires_at, k.hotel_scope AS "hotel_scope: HotelScope", k.permissions,
-                  ARRAY(SELECT hotel_id FROM api_key_hotels given WHERE given.api_key_id = k.id ORDER BY hotel_id) AS "hotels!"
+                  ARRAY(SELECT hotel_id FROM api_key_hotels given JOIN hotels h ON h.id = given.hotel_id
+                         WHERE given.api_key_id = k.id AND h.active ORDER BY hotel_id) AS "hotels!",
+                  ARRAY(SELECT hotel_id FROM api_key_hotels given
+                         WHERE given.api_key_id = k.id ORDER BY hotel_id) AS "assigned_hotels!"
              FROM api_keys k
             WHERE k.secret_hash = $1 AND k.active AND k.revoked_at IS NULL AND coalesce(k.expires_at > $2, true)"#,
         digest,
@@ -85,7 +90,10 @@ pub async fn access_by_id(transaction: &mut Transaction, id: Uuid, now: DateTime
     Ok(sqlx::query_as!(
         KeyAccess,
         r#"SELECT k.id, k.service_name, k.last_used_at, k.expires_at, k.hotel_scope AS "hotel_scope: HotelScope", k.permissions,
-                  ARRAY(SELECT hotel_id FROM api_key_hotels given WHERE given.api_key_id = k.id ORDER BY hotel_id) AS "hotels!"
+                  ARRAY(SELECT hotel_id FROM api_key_hotels given JOIN hotels h ON h.id = given.hotel_id
+                         WHERE given.api_key_id = k.id AND h.active ORDER BY hotel_id) AS "hotels!",
+                  ARRAY(SELECT hotel_id FROM api_key_hotels given
+                         WHERE given.api_key_id = k.id ORDER BY hotel_id) AS "assigned_hotels!"
              FROM api_keys k
             WHERE k.id = $1 AND k.active AND k.revoked_at IS NULL AND coalesce(k.expires_at > $2, true)"#,
         id,
@@ -104,7 +112,9 @@ fn push_visible(query: &mut QueryBuilder<Postgres>, transaction: &Transaction) {
     query.push(" AND (k.id = ").push_bind(scope.api_key_id);
     if scope.see_api_keys {
         query.push(" OR (k.hotel_scope = 'ASSIGNED' AND NOT EXISTS (SELECT 1 FROM api_key_hotels other ");
-        query.push("WHERE other.api_key_id = k.id AND other.hotel_id <> ALL(").push_bind(scope.hotels.to_vec());
+        query
+            .push("WHERE other.api_key_id = k.id AND other.hotel_id <> ALL(")
+            .push_bind(scope.assigned_hotels.to_vec());
         query.push(")) AND (k.created_by = ").push_bind(scope.user_id);
         query.push(" OR EXISTS (SELECT 1 FROM api_key_hotels any_of WHERE any_of.api_key_id = k.id)))");
     }

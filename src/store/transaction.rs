@@ -59,8 +59,10 @@ pub struct Scope {
     pub read_audit: bool,
     /// A user who holds system:admin.
     pub see_api_keys: bool,
-    /// The hotels assigned to the user or the API key, sorted.
+    /// The active ones of the hotels assigned to the user or the API key, sorted.
     pub hotels: Arc<[String]>,
+    /// Every hotel assigned to them.
+    pub assigned_hotels: Arc<[String]>,
 }
 
 impl Scope {

@@ -246,7 +246,7 @@ async fn the_application_role_owns_nothing_and_bypasses_nothing() {
         format!("SELECT set_config('app.principal', 'user', false), set_config('app.user_id', '{manager}', false)");
     connection.execute(AssertSqlSafe(user)).await.expect("settings");
     for (statement, rows) in [
-        ("UPDATE users SET first_name = 'x'", 1),
+        ("UPDATE users SET password_hash = 'x'", 1),
         ("UPDATE hotels SET name = 'x'", 0),
         ("UPDATE roles SET display_name = 'x'", 0),
         ("DELETE FROM users", 0),
@@ -258,6 +258,7 @@ async fn the_application_role_owns_nothing_and_bypasses_nothing() {
         transaction.rollback().await.expect("rolled back");
     }
     for refused in [
+        "UPDATE users SET first_name = 'x'",
         "INSERT INTO user_hotels (user_id, hotel_id) SELECT id, 'hotel-001' FROM users",
         "INSERT INTO user_roles (user_id, role_id) SELECT u.id, r.id FROM users u, roles r WHERE r.name = 'SYSTEM_ADMIN'",
         "INSERT INTO sign_in_failures VALUES ('email', '', 1, now(), NULL)",

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::support::{Client, PASSWORD, Setup, TestApp, cluster_folder};
 
-fn claims_of(token: &str) -> Value {
+pub fn claims_of(token: &str) -> Value {
     let payload = token.split('.').nth(1).expect("three parts");
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).expect("base64")).expect("JSON")
 }

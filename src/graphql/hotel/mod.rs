@@ -71,7 +71,7 @@ impl Hotel {
         pms_config_of(&context.caller().principal, &self.0).map(Json)
     }
 
-    /// An inactive hotel is reached only by those assigned to it.
+    /// An inactive hotel is seen by callers with hotel scope ALL, and reached by nobody.
     async fn active(&self) -> bool {
         self.0.active
     }

@@ -61,7 +61,8 @@ pub struct UpdateHotelInput {
     /// All the settings anew, an object of at most 16 KiB. A value that reads as it was masked stays as it is stored.
     #[graphql(secret)]
     pms_config: MaybeUndefined<Json<serde_json::Value>>,
-    /// An inactive hotel is reached only by those assigned to it.
+    /// Whether the hotel is open. Takes hotel scope ALL: an inactive hotel is reached by nobody, and seen by those with
+    /// scope ALL alone.
     active: MaybeUndefined<bool>,
 }
 

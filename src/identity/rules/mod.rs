@@ -50,6 +50,7 @@ pub(super) fn scope_of_actor(actor: &Actor) -> Scope {
         read_audit: actor.may("system:monitor") || actor.may("system:admin"),
         see_api_keys: may_manage_api_keys(actor).is_ok(),
         hotels: Arc::from(actor.hotels()),
+        assigned_hotels: Arc::from(actor.assigned_hotels()),
         ..own
     }
 }
@@ -152,10 +153,11 @@ fn sees_colleagues(caller: &Actor) -> bool {
     caller.api_key_id().is_none() || caller.may("user:view")
 }
 
-/// Reaches every hotel that the target reaches, and holds every permission that the target holds.
+/// Has every hotel assigned that the target has, and holds every permission that the target holds. What is not active counts,
+/// hotels and roles: it may be active again tomorrow, and who commands somebody today may keep their account.
 fn commands(caller: &Actor, target: &UserState) -> bool {
     may_give_scope(caller, target.hotel_scope)
-        && target.hotels.iter().all(|hotel| reaches(caller, hotel))
+        && target.hotels.iter().all(|hotel| is_assigned(caller, hotel))
         && target.permissions.iter().all(|permission| gives(caller, permission))
 }
 
@@ -180,7 +182,13 @@ pub(super) fn may_give_scope(caller: &Actor, scope: HotelScope) -> bool {
     scope == HotelScope::Assigned || caller.hotel_scope() == HotelScope::All
 }
 
-/// Whether a hotel is within the caller's scope: what is not, is not there for them.
+/// Whether a hotel is the caller's, active or not.
+fn is_assigned(caller: &Actor, hotel_id: &str) -> bool {
+    caller.hotel_scope() == HotelScope::All || caller.assigned_hotels().iter().any(|id| id == hotel_id)
+}
+
+/// Whether a hotel is within the caller's scope: what is not, is not there for them, and so is one that is not active for
+/// whoever is assigned to it.
 pub(super) fn reaches(caller: &Actor, hotel_id: &str) -> bool {
     caller.hotel_scope() == HotelScope::All || caller.hotels().iter().any(|id| id == hotel_id)
 }
@@ -223,7 +231,7 @@ pub(super) fn may_manage_api_keys(caller: &Actor) -> Result<()> {
 /// Whether a key is within the caller's scope: one of which every hotel is, and one for no hotel any more if they made it.
 pub(super) fn reaches_api_key(caller: &Actor, key: &ApiKey) -> bool {
     may_give_scope(caller, key.hotel_scope)
-        && key.hotels.iter().all(|hotel| reaches(caller, hotel))
+        && key.hotels.iter().all(|hotel| is_assigned(caller, hotel))
         && (caller.hotel_scope() == HotelScope::All || !key.hotels.is_empty() || key.created_by == caller.user_id())
 }
 
@@ -267,6 +275,15 @@ pub(super) fn may_add_hotels(caller: &Actor) -> Result<()> {
 /// Whether the caller may change hotels at all; which, [`reaches`] says.
 pub(super) fn may_change_hotels(caller: &Actor) -> Result<()> {
     if caller.may("hotel:update") { Ok(()) } else { Err(Error::Forbidden("the permission hotel:update")) }
+}
+
+/// Whether the caller may close a hotel and open it again: a decision of the group's, and not of the hotel's own people.
+pub(super) fn may_change_hotel_activity(caller: &Actor) -> Result<(), Refusal> {
+    if caller.hotel_scope() == HotelScope::All {
+        return Ok(());
+    }
+    let message = "Closing a hotel, or opening it again, takes every hotel: ask somebody with hotel scope ALL.";
+    Err(Refusal::new(RefusalCode::PrivilegeEscalation, "active", message))
 }
 
 /// A hotel's PMS settings as this principal may see them: not at all without hotel:update there, and never a secret.

@@ -49,6 +49,7 @@ fn caller_with(permissions: Vec<String>, hotel_scope: HotelScope, hotels: &[&str
         roles: vec![],
         permissions,
         hotels: hotels.iter().map(|hotel| (*hotel).to_owned()).collect(),
+        assigned_hotels: hotels.iter().map(|hotel| (*hotel).to_owned()).collect(),
         user: Arc::new(User {
             id: ME,
             email: "me@example.com".to_owned(),

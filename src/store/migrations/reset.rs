@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Executor};
 use super::{Result, TABLES};
 
 /// The functions of the migrations, which go with the tables.
-pub(super) const FUNCTIONS: [&str; 32] = [
+pub(super) const FUNCTIONS: [&str; 35] = [
     "principal_is_system",
     "principal_is_set",
     "principal_user_id",
@@ -25,6 +25,9 @@ pub(super) const FUNCTIONS: [&str; 32] = [
     "principal_id",
     "principal_sees_api_keys",
     "principal_hotels_of_people",
+    "principal_assigned_hotels",
+    "principal_permissions",
+    "guard_own_row",
     "principal_api_keys",
     "principal_of_transaction",
     "find_principal_hotels",
