@@ -2,24 +2,26 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::audit::{Happening, fields_of_api_key, key_gid};
 use super::fields::{self, MAX_ROLES_OR_HOTELS, Problems};
-use super::principals::{Kept, TOPICS_OF_API_KEYS};
+use super::principals::{Kept, topics_of_api_key};
 use super::users::{MAX_REASON, may_give_hotels};
 use super::{
     Actor, Caller, Client, Error, Failure, Identity, Principal, Refusal, RefusalCode, Result, Who, api_key_text, rules,
 };
-use crate::store::api_keys::{self, ApiKey, KeyCursor};
+use crate::store::api_keys::{self, ApiKey, KeyBy, KeyCursor};
 use crate::store::page::{Page, PageRequest};
 use crate::store::users::HotelScope;
 use crate::store::{Scope, StatementCount, Writes, hotels};
 use crate::telemetry::metrics;
 
 const MAX_NAME: usize = 100;
+/// How long a key is for that names no end.
+const USUAL_LIFETIME: TimeDelta = TimeDelta::days(365);
 
 /// A key to make.
 pub struct NewApiKey {
@@ -29,6 +31,7 @@ pub struct NewApiKey {
     pub hotel_scope: HotelScope,
     /// Ids of hotels; none under scope ALL.
     pub hotels: Vec<String>,
+    /// None: a year from now.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
@@ -62,14 +65,21 @@ impl Identity {
     }
 
     async fn read_api_key(&self, digest: [u8; 32], now: DateTime<Utc>) -> Result<Option<Arc<Kept>>> {
-        let version = self.database.changes().version(&TOPICS_OF_API_KEYS);
-        let mut transaction = self.database.read(&Scope::system(), &StatementCount::default()).await?;
-        let Some(access) = api_keys::access_by_digest(&mut transaction, &digest, now).await? else { return Ok(None) };
-        let (ends_at, used) = (access.expires_at, access.last_used_at);
-        let actor = Actor { who: Who::ApiKey(access), confined: false };
-        let kept = Kept::new(Arc::new(actor), version, ends_at, used);
-        self.keep_api_key(digest, kept.clone());
-        Ok(Some(kept))
+        let mut owner = self.known_owner(&digest);
+        loop {
+            let version = self.database.changes().version(&topics_of_api_key(owner));
+            let mut transaction = self.database.read(&Scope::system(), &StatementCount::default()).await?;
+            let found = api_keys::access(&mut transaction, KeyBy::Digest(&digest), now).await?;
+            let Some(access) = found.filter(rules::honours_key) else { return Ok(None) };
+            let (ends_at, used) = (access.expires_at, access.last_used_at);
+            let kept = Kept::new(Arc::new(Actor { who: Who::ApiKey(access), confined: false }), version, ends_at, used);
+            if kept.actor.key_owner() == owner {
+                self.keep_api_key(digest, kept.clone());
+                return Ok(Some(kept));
+            }
+            // Whose changes to look out for is known only now, and has to be before it is read.
+            owner = kept.actor.key_owner();
+        }
     }
 
     /// The keys that the caller may see, revoked ones too, newest first.
@@ -135,7 +145,7 @@ impl Identity {
             created_at: now,
             created_by: actor.id(),
             last_used_at: None,
-            expires_at: new.expires_at,
+            expires_at: Some(new.expires_at.unwrap_or(now + USUAL_LIFETIME)),
             revoked_at: None,
             hotels: found,
         };

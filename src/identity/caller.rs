@@ -137,6 +137,11 @@ impl Actor {
         if let Who::ApiKey(key) = &self.who { Some(key.id) } else { None }
     }
 
+    /// Who made the API key that asks.
+    pub(super) fn key_owner(&self) -> Option<Uuid> {
+        if let Who::ApiKey(key) = &self.who { key.owner.as_ref().map(|owner| owner.id) } else { None }
+    }
+
     /// Who is written down as having made or changed a row: the id of the user or the API key; the operator has none.
     pub(super) fn id(&self) -> Option<Uuid> {
         self.user_id().or(self.api_key_id())
@@ -263,7 +268,8 @@ impl Identity {
         let access = store::access::of_session(&mut transaction, id, self.settings.session_lifetimes, now)
             .await?
             .ok_or(INVALID_TOKEN)?;
-        let (ends_at, used) = (access.session_expires_at, access.session_accessed_at);
+        let ends_at = access.password_expires_at.unwrap_or(access.session_expires_at).min(access.session_expires_at);
+        let used = access.session_accessed_at;
         let kept = Kept::new(Arc::new(self.in_session(access)), version, Some(ends_at), Some(used));
         self.keep_session(id, kept.clone());
         Ok(kept)

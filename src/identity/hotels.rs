@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::audit::{Happening, fields_of_hotel};
 use super::fields::{self, Edit, Problems};
-use super::masking::unmasked;
+use super::masking::{is_whole, settled};
 use super::users::{as_allowed, later_than};
 use super::{Caller, Failure, Identity, Refusal, RefusalCode, Result, rules};
 use crate::store::Writes;
@@ -40,7 +40,7 @@ pub struct HotelUpdate {
     pub city: Edit<String>,
     pub address: Edit<String>,
     pub pms_type: Edit<String>,
-    /// Masked values stay as they are stored.
+    /// What reads as it was shown stays as it is stored.
     pub pms_config: Edit<Value>,
     pub active: Edit<bool>,
 }
@@ -129,7 +129,7 @@ impl Identity {
         let now = self.clock.now();
         let mut problems = Problems::default();
         let config = problems.check(fields::pms_config("pmsConfig", new.pms_config.as_ref()));
-        let unmask = |config: &Value| unmasked(config, None, "pmsConfig");
+        let settle = |config: &Value| settled(config, None, "pmsConfig");
         let hotel = Hotel {
             id: problems.check(fields::pms_hotel_id("pmsHotelId", &new.pms_hotel_id)),
             name: problems.check(fields::required("name", &new.name, MAX_NAME)),
@@ -138,7 +138,7 @@ impl Identity {
             city: problems.check(fields::optional("city", new.city.as_deref(), MAX_BRAND_OR_CITY)),
             address: problems.check(fields::optional("address", new.address.as_deref(), MAX_ADDRESS)),
             pms_type: problems.check(fields::pms_type("pmsType", &new.pms_type)),
-            pms_config: problems.check(config.as_ref().map(unmask).transpose()),
+            pms_config: problems.check(config.as_ref().map(settle).transpose()),
             active: true,
             created_at: now,
             updated_at: now,
@@ -206,12 +206,14 @@ impl Identity {
         if after.active != before.active {
             rules::may_change_hotel_activity(&actor)?;
         }
+        let given_whole = pms_config.as_ref().is_some_and(|config| config.as_ref().is_none_or(is_whole));
         if let Some(config) = pms_config {
             let stored = before.pms_config.as_ref();
-            after.pms_config = config.map(|config| unmasked(&config, stored, "pmsConfig")).transpose()?;
+            after.pms_config = config.map(|config| settled(&config, stored, "pmsConfig")).transpose()?;
         }
+        rules::may_change_pms(&before, &after, given_whole)?;
         let (old, new) = (fields_of_hotel(&before), fields_of_hotel(&after));
-        // Of settings the trail shows what may be seen; that something behind a mask changed, it says.
+        // Of settings the trail tells that they changed, and not what they hold.
         let config_changed = before.pms_config != after.pms_config;
         if old == new && !config_changed {
             return Ok(());

@@ -1,4 +1,5 @@
-//! Secrets in a hotel's PMS settings: shown as a mask, and kept where a mask comes back.
+//! Secrets in a hotel's PMS settings. What a setting holds is shown where its name is on a list and it looks harmless; all
+//! else is shown as a mask, and nobody reads it again.
 
 use serde_json::Value;
 
@@ -6,64 +7,119 @@ use super::{Refusal, RefusalCode};
 
 /// What a masked value reads.
 const MASK: &str = "********";
-/// A key that holds one of these is taken to hold a secret.
-const SECRET_WORDS: [&str; 9] =
-    ["password", "passwd", "secret", "token", "apikey", "credential", "private", "auth", "signature"];
+/// The settings that are shown, without capitals, dashes and the like.
+const SHOWN: [&str; 28] = [
+    "url",
+    "baseurl",
+    "apiurl",
+    "endpoint",
+    "host",
+    "hostname",
+    "port",
+    "property",
+    "propertyid",
+    "propertycode",
+    "hotelid",
+    "hotelcode",
+    "chaincode",
+    "region",
+    "country",
+    "environment",
+    "timezone",
+    "currency",
+    "language",
+    "locale",
+    "version",
+    "apiversion",
+    "timeout",
+    "timeoutseconds",
+    "retries",
+    "pagesize",
+    "interval",
+    "rooms",
+];
+/// The longest text that is shown, in characters.
+const LONGEST_SHOWN: usize = 200;
+/// Letters and digits in one, from this many on, are taken for a key.
+const LOOKS_LIKE_A_KEY: usize = 20;
 
-/// The same value with every secret masked.
+/// The same value with everything masked that is not for showing.
 pub(super) fn masked(value: &Value) -> Value {
+    shown_under("", value)
+}
+
+/// Whether [`masked`] leaves something out.
+pub(super) fn hides_something(value: &Value) -> bool {
+    masked(value) != *value
+}
+
+fn shown_under(key: &str, value: &Value) -> Value {
     match value {
+        // Whether something is on tells nobody how to get in.
+        Value::Null | Value::Bool(_) => value.clone(),
         Value::Object(fields) => {
-            let shown = |(key, value): (&String, &Value)| {
-                let value = if looks_secret(key) && !value.is_null() { MASK.into() } else { masked(value) };
-                (key.clone(), value)
-            };
-            Value::Object(fields.iter().map(shown).collect())
+            Value::Object(fields.iter().map(|(key, value)| (key.clone(), shown_under(key, value))).collect())
         }
-        Value::Array(items) => Value::Array(items.iter().map(masked).collect()),
-        other => other.clone(),
+        Value::Array(items) => Value::Array(items.iter().map(|item| shown_under(key, item)).collect()),
+        Value::Number(_) if is_shown(key) => value.clone(),
+        Value::String(text) if is_shown(key) && is_harmless(text) => value.clone(),
+        Value::Number(_) | Value::String(_) => MASK.into(),
     }
 }
 
-fn looks_secret(key: &str) -> bool {
+fn is_shown(key: &str) -> bool {
     let plain: String = key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    plain == "key" || plain == "pin" || SECRET_WORDS.iter().any(|word| plain.contains(word))
+    SHOWN.contains(&plain.as_str())
 }
 
-/// `new` with what was masked in `stored` put back: a client that read settings and sends them back changes no secret.
-/// Refuses a mask behind which there is nothing.
-pub(super) fn unmasked(new: &Value, stored: Option<&Value>, field: &'static str) -> Result<Value, Refusal> {
-    match new {
-        Value::Object(fields) => {
-            let mut whole = serde_json::Map::new();
-            for (key, value) in fields {
-                let before = stored.and_then(|stored| stored.get(key));
-                let value = if looks_secret(key) && value == MASK {
-                    before.filter(|before| !before.is_null()).cloned().ok_or_else(|| nothing_behind(key, field))?
-                } else {
-                    unmasked(value, before, field)?
-                };
-                whole.insert(key.clone(), value);
-            }
-            Ok(Value::Object(whole))
+/// Not one of the places where addresses carry a password (`https://user:password@...`, `?key=...`), nor a key by the look of it.
+fn is_harmless(text: &str) -> bool {
+    let is_part_of_a_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+');
+    let looks_like_a_key = |run: &str| {
+        run.len() >= LOOKS_LIKE_A_KEY
+            && run.contains(|c: char| c.is_ascii_digit())
+            && run.contains(|c: char| c.is_ascii_alphabetic())
+    };
+    text.chars().count() <= LONGEST_SHOWN
+        && !text.contains(['@', '?', '#', '=', '&', ';', '%', '\\'])
+        && !text.split(|c| !is_part_of_a_key(c)).any(looks_like_a_key)
+}
+
+/// What is to be stored where `new` is given: the stored settings, where it is all that is shown of them, else `new` itself.
+/// Secrets are never put back beside something that has changed: whoever changes an address would have them sent there.
+pub(super) fn settled(new: &Value, stored: Option<&Value>, field: &'static str) -> Result<Value, Refusal> {
+    if let Some(stored) = stored.filter(|stored| masked(stored) == *new) {
+        return Ok(stored.clone());
+    }
+    match masked_setting(new) {
+        None => Ok(new.clone()),
+        Some(setting) => {
+            let message = format!(
+                "`{setting}` holds the mask {MASK}: settings are kept as they are stored only where all are sent back as they \
+                 were shown. Give every secret anew."
+            );
+            Err(Refusal::new(RefusalCode::InvalidValue, field, message))
         }
-        // An item is told apart from its neighbours by its place and all that can be seen of it.
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .map(|(place, item)| {
-                let before = stored.and_then(|stored| stored.get(place)).filter(|before| masked(before) == *item);
-                unmasked(item, before, field)
-            })
-            .collect(),
-        other => Ok(other.clone()),
     }
 }
 
-fn nothing_behind(key: &str, field: &'static str) -> Refusal {
-    let message =
-        format!("`{key}` holds the mask {MASK}, and there is no stored value behind it: give the value itself.");
-    Refusal::new(RefusalCode::InvalidValue, field, message)
+/// Whether all of it is given, and nothing reads as it was masked.
+pub(super) fn is_whole(new: &Value) -> bool {
+    masked_setting(new).is_none()
+}
+
+/// Where the first mask stands, as `oauth.clientSecret`; None where there is none.
+fn masked_setting(value: &Value) -> Option<String> {
+    let within = |key: String, value: &Value| {
+        let inner = masked_setting(value)?;
+        Some(if inner.is_empty() { key } else { format!("{key}.{inner}") })
+    };
+    match value {
+        Value::String(text) => text.contains(MASK).then(String::new),
+        Value::Object(fields) => fields.iter().find_map(|(key, value)| within(key.clone(), value)),
+        Value::Array(items) => items.iter().enumerate().find_map(|(place, item)| within(place.to_string(), item)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -73,37 +129,75 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_masked_and_masks_lifted() {
-        let stored = json!({
-            "url": "https://pms.example", "client_secret": "s", "API-Key": "k", "empty_token": null, "key": 7,
-            "nested": [{"accessToken": "t1", "property": "B1"}, {"accessToken": "t2", "property": "B2"}],
-            "oauth": {"id": "x"}, "monkey": "stays"
-        });
-        let shown = json!({
-            "url": "https://pms.example", "client_secret": MASK, "API-Key": MASK, "empty_token": null, "key": MASK,
-            "nested": [{"accessToken": MASK, "property": "B1"}, {"accessToken": MASK, "property": "B2"}],
-            "oauth": MASK, "monkey": "stays"
-        });
-        assert_eq!(masked(&stored), shown);
-        assert_eq!(unmasked(&shown, Some(&stored), "pmsConfig").unwrap(), stored, "what was read can be sent back");
-
-        // sent, what is stored then
-        let table = [
-            (json!({"client_secret": "new", "url": "u"}), Some(json!({"client_secret": "new", "url": "u"}))),
-            (json!({"client_secret": MASK}), Some(json!({"client_secret": "s"}))),
-            (json!({"monkey": MASK}), Some(json!({"monkey": MASK}))),
-            (json!({"other_secret": MASK}), None),
-            (json!({"empty_token": MASK}), None),
-            // Items that changed places or looks keep no secret of another.
-            (json!({"nested": [{"accessToken": MASK, "property": "B2"}]}), None),
-            (
-                json!({"nested": [{"accessToken": "t9", "property": "B2"}]}),
-                Some(json!({"nested": [{"accessToken": "t9", "property": "B2"}]})),
-            ),
-        ];
-        for (sent, expected) in table {
-            assert_eq!(unmasked(&sent, Some(&stored), "pmsConfig").ok(), expected, "{sent}");
+    fn what_is_not_on_the_list_is_masked() {
+        // name and value -> whether it is shown
+        for (name, value, shown) in [
+            ("url", json!("https://pms.example/api/v2"), true),
+            ("Base-URL", json!("https://pms.example:8443"), true),
+            ("url", json!("https://u:p@pms.example"), false),
+            ("url", json!("https://u%40:p@pms.example"), false),
+            ("url", json!("u:p@pms.example"), false),
+            ("url", json!("https://pms.example/?key=k"), false),
+            ("url", json!("https://pms.example/#k"), false),
+            ("url", json!("https://pms.example/hooks/T0B0abcdefghijklmnop"), false),
+            ("host", json!("x".repeat(201)), false),
+            ("port", json!(443), true),
+            ("property_code", json!("MUC"), true),
+            ("propertyId", json!("9f1c2f0a-77aa-4a0e-9a39-0c0ffee00000"), false),
+            ("sandbox", json!(true), true),
+            ("anything", json!(null), true),
+            ("rooms", json!(["101", "102"]), true),
+            ("appKey", json!("k"), false),
+            ("accessKey", json!("k"), false),
+            ("pwd", json!("p"), false),
+            ("pass", json!("p"), false),
+            ("client_secret", json!("s"), false),
+            ("API-Key", json!("k"), false),
+            ("pin", json!(1234), false),
+            ("user", json!("łukasz"), false),
+            ("connection", json!("Server=x;Pwd=y"), false),
+            ("schlüssel", json!("s"), false),
+            ("", json!("s"), false),
+        ] {
+            let seen = masked(&json!({ name: value }));
+            let expected = if shown { json!({ name: value }) } else { json!({ name: MASK }) };
+            assert_eq!(seen, expected, "{name}");
+            assert_eq!(hides_something(&json!({ name: value })), !shown, "{name}");
         }
-        assert!(unmasked(&shown, None, "pmsConfig").is_err());
+        let stored = json!({ "url": "https://pms.example", "oauth": { "id": "x", "host": "id.example" },
+                             "rooms": [{ "accessToken": "t", "hotelCode": "A" }], "keys": ["k1", "k2"] });
+        let shown = json!({ "url": "https://pms.example", "oauth": { "id": MASK, "host": "id.example" },
+                            "rooms": [{ "accessToken": MASK, "hotelCode": "A" }], "keys": [MASK, MASK] });
+        assert_eq!(masked(&stored), shown);
+    }
+
+    #[test]
+    fn a_mask_is_lifted_only_where_nothing_has_changed() {
+        let stored = json!({ "url": "https://pms.example", "client_secret": "s", "nested": [{ "accessToken": "t", "port": 1 }] });
+        let shown = masked(&stored);
+        assert_eq!(settled(&shown, Some(&stored), "pmsConfig").unwrap(), stored, "what was read can be sent back");
+        let with = |pointer: &str, value: Value| {
+            let mut sent = shown.clone();
+            *sent.pointer_mut(pointer).unwrap() = value;
+            sent
+        };
+        for refused in [
+            with("/url", json!("https://elsewhere.example")),
+            with("/client_secret", json!("new")),
+            with("/nested/0/accessToken", json!("new")),
+            with("/nested/0/port", json!(2)),
+            with("/nested", json!([])),
+            json!({ "client_secret": MASK }),
+            json!({ "hook": "https://elsewhere.example", "client_secret": MASK }),
+            json!({ "url": format!("https://elsewhere.example/{MASK}") }),
+        ] {
+            assert!(settled(&refused, Some(&stored), "pmsConfig").is_err(), "{refused}");
+            assert!(!is_whole(&refused));
+        }
+        let refused = settled(&with("/url", json!("x")), Some(&stored), "pmsConfig").unwrap_err();
+        assert!(refused.message.contains("`client_secret`"), "{}", refused.message);
+        let whole = json!({ "url": "https://elsewhere.example", "client_secret": "s2" });
+        assert_eq!(settled(&whole, Some(&stored), "pmsConfig").unwrap(), whole);
+        assert!(settled(&shown, None, "pmsConfig").is_err(), "there is nothing behind it");
     }
 }

@@ -60,13 +60,15 @@ pub use keys::{Algorithm, KeyError};
 pub use lockout::Lockout;
 pub use passwords::HashingSettings;
 pub use roles::{NewRole, RoleUpdate};
-pub use rules::{origin_is_visible, pms_config_of};
+pub use rules::{origin_is_visible, pms_config_of, sign_ins_are_visible};
 pub use sign_in::{SignIn, SignedIn};
 pub use sign_out::{PasswordChange, SignOut};
 pub use signing_keys::{ListedKey, Rotation, new_signing_key};
 pub use throttle::{Allowance, ThrottleSettings, network_of};
 pub use tokens::IssuedTokens;
-pub use users::{Assignment, Import, Imported, Keep, NewUser, UserRecord, UserUpdate, Wrong, email_to_look_up};
+pub use users::{
+    Assignment, Import, Imported, Keep, NewUser, PasswordSet, UserRecord, UserUpdate, Wrong, email_to_look_up,
+};
 
 use crate::clock::Clock;
 use crate::store::Database;

@@ -59,7 +59,11 @@ pub(super) fn topics_of_session(session: Uuid, user: Uuid) -> [Topic; 4] {
     [Topic::Session(session), Topic::User(user), Topic::Roles, Topic::Hotels]
 }
 
-pub(super) const TOPICS_OF_API_KEYS: [Topic; 2] = [Topic::ApiKeys, Topic::Hotels];
+/// What an API key depends on: its owner is part of it.
+pub(super) fn topics_of_api_key(owner: Option<Uuid>) -> Vec<Topic> {
+    let own = [Topic::ApiKeys, Topic::Hotels, Topic::Roles];
+    own.into_iter().chain(owner.map(Topic::User)).collect()
+}
 
 impl Default for Principals {
     fn default() -> Self {
@@ -75,7 +79,14 @@ impl Identity {
 
     /// The principal of this API key, where it is kept and holds.
     pub(super) fn kept_api_key(&self, digest: &Digest, now: DateTime<Utc>) -> Option<Arc<Kept>> {
-        self.holding(self.principals.api_keys.get(digest)?, &TOPICS_OF_API_KEYS, now)
+        let kept = self.principals.api_keys.get(digest)?;
+        let topics = topics_of_api_key(kept.actor.key_owner());
+        self.holding(kept, &topics, now)
+    }
+
+    /// The owner of this API key, where it was looked up before; that does not change.
+    pub(super) fn known_owner(&self, digest: &Digest) -> Option<Uuid> {
+        self.principals.api_keys.get(digest)?.actor.key_owner()
     }
 
     fn holding(&self, kept: Arc<Kept>, topics: &[Topic], now: DateTime<Utc>) -> Option<Arc<Kept>> {

@@ -14,7 +14,7 @@ use super::passwords::{MAX_BYTES, Verdict};
 use super::throttle::address_of;
 use super::tokens::{IssuedTokens, RefreshContent};
 use super::users::email_to_look_up;
-use super::{Caller, Error, Failure, Identity, Refusal};
+use super::{Caller, Error, Failure, Identity, Refusal, rules};
 use crate::clock::seconds_until;
 use crate::store::access::{self, SessionAccess};
 use crate::store::sessions::{self, NewSession};
@@ -76,8 +76,8 @@ impl Identity {
             }
             Gate::Open | Gate::Barred => {}
         }
-        let may_sign_in = gate(&standing, now) == Gate::Open
-            && account.as_ref().is_some_and(|account| account.active && account.email_verified);
+        let may_sign_in =
+            gate(&standing, now) == Gate::Open && account.as_ref().is_some_and(|account| rules::opens(account, now));
         let hash = account.as_ref().map(|account| account.password_hash.as_str());
         let verdict = self.hasher.of(&caller.client).verify(sign_in.password, hash).await?;
         let new_hash = match verdict {

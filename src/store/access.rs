@@ -21,6 +21,8 @@ pub struct SessionAccess {
     pub user_id: Uuid,
     pub email: String,
     pub must_change_password: bool,
+    /// From when on a temporary password that was not changed opens nothing, this session neither.
+    pub password_expires_at: Option<DateTime<Utc>>,
     pub hotel_scope: HotelScope,
     /// Names of active roles, sorted.
     pub roles: Vec<String>,
@@ -35,7 +37,7 @@ pub struct SessionAccess {
 }
 
 /// The session with this id, if it has neither ended nor expired, by these lifetimes nor by those of its last refresh, and its
-/// user is active.
+/// user can sign in.
 pub async fn of_session(
     transaction: &mut Transaction,
     id: Uuid,
@@ -46,6 +48,8 @@ pub async fn of_session(
         r#"SELECT s.id AS session_id, s.created_at AS session_created_at, s.accessed_at AS session_accessed_at,
                   s.expires_at AS session_expires_at, s.remember_me, u.id, u.email, u.first_name, u.last_name, u.active, u.email_verified,
                   u.failed_login_attempts, u.locked_until, u.last_login_at, u.password_changed_at, u.must_change_password,
+                  CASE WHEN u.must_change_password AND u.temporary_password_expires_at > coalesce(u.password_changed_at, '-infinity')
+                       THEN u.temporary_password_expires_at END AS password_expires_at,
                   u.mfa_enabled, u.hotel_scope AS "hotel_scope: HotelScope", u.created_at, u.updated_at, u.created_by, u.updated_by,
                   ARRAY(SELECT r.name FROM user_roles held JOIN roles r ON r.id = held.role_id
                          WHERE held.user_id = u.id AND r.active ORDER BY r.name) AS "roles!",
@@ -58,12 +62,13 @@ pub async fn of_session(
                   ARRAY(SELECT hotel_id FROM user_hotels reach
                          WHERE reach.user_id = u.id ORDER BY hotel_id) AS "assigned_hotels!"
              FROM user_sessions s JOIN users u ON u.id = s.user_id
-            WHERE s.id = $1 AND s.active AND NOT s.revoked AND s.expires_at > $2 AND u.active"#,
+            WHERE s.id = $1 AND s.active AND NOT s.revoked AND s.expires_at > $2 AND u.active AND u.email_verified"#,
         id,
         now
     )
     .fetch_optional(transaction.statement())
     .await?;
+    let found = found.filter(|row| row.password_expires_at.is_none_or(|end| end > now));
     let access = found.map(|row| SessionAccess {
         session_id: row.session_id,
         session_created_at: row.session_created_at,
@@ -75,6 +80,7 @@ pub async fn of_session(
         user_id: row.id,
         email: row.email.clone(),
         must_change_password: row.must_change_password,
+        password_expires_at: row.password_expires_at,
         hotel_scope: row.hotel_scope,
         roles: row.roles,
         permissions: row.permissions,

@@ -61,46 +61,74 @@ pub struct KeyAccess {
     pub hotels: Vec<String>,
     /// Every hotel assigned, sorted.
     pub assigned_hotels: Vec<String>,
+    /// None: it was put into the database by hand.
+    pub owner: Option<KeyOwner>,
 }
 
-/// The key with this digest, if it is neither revoked nor expired.
-pub async fn access_by_digest(
-    transaction: &mut Transaction,
-    digest: &[u8],
-    now: DateTime<Utc>,
-) -> Result<Option<KeyAccess>> {
-    Ok(sqlx::query_as!(
-        KeyAccess,
+/// Who made a key and answers for it, as they stand now.
+#[derive(Clone, Debug)]
+pub struct KeyOwner {
+    pub id: Uuid,
+    /// The account is there, active and verified.
+    pub can_sign_in: bool,
+    pub hotel_scope: HotelScope,
+    /// What their active roles grant.
+    pub permissions: Vec<String>,
+    /// Every hotel assigned to them.
+    pub hotels: Vec<String>,
+}
+
+/// By what a key is looked up.
+#[derive(Clone, Copy)]
+pub enum KeyBy<'a> {
+    Digest(&'a [u8]),
+    Id(Uuid),
+}
+
+/// This key, if it is neither revoked nor expired. Whether it is honoured, its owner decides, too.
+pub async fn access(transaction: &mut Transaction, by: KeyBy<'_>, now: DateTime<Utc>) -> Result<Option<KeyAccess>> {
+    let (digest, id) = match by {
+        KeyBy::Digest(digest) => (Some(digest), None),
+        KeyBy::Id(id) => (None, Some(id)),
+    };
+    let found = sqlx::query!(
         r#"SELECT k.id, k.service_name, k.last_used_at, k.expires_at, k.hotel_scope AS "hotel_scope: HotelScope", k.permissions,
                   ARRAY(SELECT hotel_id FROM api_key_hotels given JOIN hotels h ON h.id = given.hotel_id
                          WHERE given.api_key_id = k.id AND h.active ORDER BY hotel_id) AS "hotels!",
                   ARRAY(SELECT hotel_id FROM api_key_hotels given
-                         WHERE given.api_key_id = k.id ORDER BY hotel_id) AS "assigned_hotels!"
-             FROM api_keys k
-            WHERE k.secret_hash = $1 AND k.active AND k.revoked_at IS NULL AND coalesce(k.expires_at > $2, true)"#,
+                         WHERE given.api_key_id = k.id ORDER BY hotel_id) AS "assigned_hotels!",
+                  k.created_by AS owner_id, coalesce(o.active AND o.email_verified, false) AS "owner_can_sign_in!",
+                  coalesce(o.hotel_scope, 'ASSIGNED') AS "owner_scope!: HotelScope",
+                  ARRAY(SELECT DISTINCT granted FROM user_roles held JOIN roles r ON r.id = held.role_id,
+                               unnest(r.permissions) AS granted
+                         WHERE held.user_id = o.id AND r.active) AS "owner_permissions!",
+                  ARRAY(SELECT hotel_id FROM user_hotels reach WHERE reach.user_id = o.id) AS "owner_hotels!"
+             FROM api_keys k LEFT JOIN users o ON o.id = k.created_by
+            WHERE k.secret_hash = coalesce($1, (SELECT secret_hash FROM api_keys WHERE id = $3))
+              AND k.active AND k.revoked_at IS NULL AND coalesce(k.expires_at > $2, true)"#,
         digest,
-        now
+        now,
+        id
     )
     .fetch_optional(transaction.statement())
-    .await?)
-}
-
-/// The same key by its id.
-pub async fn access_by_id(transaction: &mut Transaction, id: Uuid, now: DateTime<Utc>) -> Result<Option<KeyAccess>> {
-    Ok(sqlx::query_as!(
-        KeyAccess,
-        r#"SELECT k.id, k.service_name, k.last_used_at, k.expires_at, k.hotel_scope AS "hotel_scope: HotelScope", k.permissions,
-                  ARRAY(SELECT hotel_id FROM api_key_hotels given JOIN hotels h ON h.id = given.hotel_id
-                         WHERE given.api_key_id = k.id AND h.active ORDER BY hotel_id) AS "hotels!",
-                  ARRAY(SELECT hotel_id FROM api_key_hotels given
-                         WHERE given.api_key_id = k.id ORDER BY hotel_id) AS "assigned_hotels!"
-             FROM api_keys k
-            WHERE k.id = $1 AND k.active AND k.revoked_at IS NULL AND coalesce(k.expires_at > $2, true)"#,
-        id,
-        now
-    )
-    .fetch_optional(transaction.statement())
-    .await?)
+    .await?;
+    Ok(found.map(|row| KeyAccess {
+        id: row.id,
+        service_name: row.service_name,
+        last_used_at: row.last_used_at,
+        expires_at: row.expires_at,
+        hotel_scope: row.hotel_scope,
+        permissions: row.permissions,
+        hotels: row.hotels,
+        assigned_hotels: row.assigned_hotels,
+        owner: row.owner_id.map(|id| KeyOwner {
+            id,
+            can_sign_in: row.owner_can_sign_in,
+            hotel_scope: row.owner_scope,
+            permissions: row.owner_permissions,
+            hotels: row.owner_hotels,
+        }),
+    }))
 }
 
 /// The first wall: a key sees itself; a user who may, those of which every hotel is their own.

@@ -404,6 +404,35 @@ pub async fn end_oldest(
     Ok(done.rows_affected())
 }
 
+/// Ends every session of each of these users; how many of each were still going.
+pub async fn end_all_of(
+    transaction: &mut Transaction,
+    users: &[Uuid],
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<HashMap<Uuid, u64>> {
+    for user in users {
+        transaction.changes(Topic::User(*user));
+    }
+    let ended = sqlx::query_scalar!(
+        "UPDATE user_sessions SET active = false, revoked = true, revoked_at = $2, revoke_reason = $3
+          WHERE id IN (SELECT id FROM user_sessions
+                        WHERE user_id = ANY($1) AND active AND NOT revoked AND expires_at > $2
+                        ORDER BY id FOR NO KEY UPDATE)
+          RETURNING user_id",
+        users,
+        now,
+        reason
+    )
+    .fetch_all(transaction.statement())
+    .await?;
+    let mut counts = HashMap::new();
+    for user in ended {
+        *counts.entry(user).or_insert(0) += 1;
+    }
+    Ok(counts)
+}
+
 /// Where a user has signed in from: device fingerprint and network, or address where that is not known, each pair once.
 pub async fn devices(transaction: &mut Transaction, user_id: Uuid) -> Result<Vec<(Option<String>, Option<String>)>> {
     let rows = sqlx::query!(

@@ -131,7 +131,7 @@ async fn a_hotel_and_its_secrets() {
     let hotel = "hotel { id pmsHotelId name brand country city address pmsType pmsConfig active }";
     let answer = admin.mutate("createHotel", input.clone(), hotel).await;
     Client::done(&answer, "createHotel");
-    let masked = json!({ "url": "https://pms.example", "client_secret": "********", "rooms": [{ "accessToken": "********", "id": 1 }] });
+    let masked = json!({ "url": "https://pms.example", "client_secret": "********", "rooms": [{ "accessToken": "********", "id": "********" }] });
     let made = answer.data("/createHotel/hotel");
     assert_eq!(
         (&made["name"], &made["brand"], &made["country"], &made["pmsType"]),
@@ -140,19 +140,44 @@ async fn a_hotel_and_its_secrets() {
     assert_eq!(made["pmsConfig"], masked);
     assert_eq!(admin.mutate("createHotel", input, "").await.refusals("createHotel"), ["ALREADY_TAKEN pmsHotelId"]);
 
-    // What was read is sent back with one change: the secrets stay.
-    let mut sent = masked.clone();
-    sent["url"] = json!("https://new.example");
+    // What was read is sent back, with a change elsewhere: the secrets stay.
     let answer =
-        admin.mutate("updateHotel", json!({ "id": "hotel:h-9", "pmsConfig": sent, "city": null }), hotel).await;
+        admin.mutate("updateHotel", json!({ "id": "hotel:h-9", "pmsConfig": masked, "city": null }), hotel).await;
     assert_eq!(
         (answer.data("/updateHotel/hotel/city"), answer.data("/updateHotel/hotel/name")),
         (&Value::Null, &json!("Grand"))
     );
     let stored = app.text("SELECT pms_config::text FROM hotels WHERE id = 'h-9'").await.expect("settings");
     assert!(
-        stored.contains("s3cr3t-one") && stored.contains("s3cr3t-two") && stored.contains("new.example"),
+        stored.contains("s3cr3t-one") && stored.contains("s3cr3t-two") && stored.contains("pms.example"),
         "{stored}"
+    );
+    // Beside another address, or for another PMS, they are asked for again: else they would be sent there.
+    let mut moved = masked.clone();
+    moved["url"] = json!("https://elsewhere.example");
+    let mut new_secret = masked.clone();
+    new_secret["client_secret"] = json!("s3cr3t-new");
+    for change in [
+        json!({ "pmsConfig": moved }),
+        json!({ "pmsConfig": new_secret }),
+        json!({ "pmsConfig": { "url": "https://u:s3cr3t@elsewhere.example", "client_secret": "********" } }),
+        json!({ "pmsType": "opera" }),
+        json!({ "pmsType": "opera", "pmsConfig": masked }),
+    ] {
+        let mut change = change;
+        change["id"] = json!("hotel:h-9");
+        let answer = admin.mutate("updateHotel", change.clone(), "").await;
+        assert_eq!(answer.refusals("updateHotel"), ["INVALID_VALUE pmsConfig"], "{change}");
+    }
+    assert_eq!(app.text("SELECT pms_config::text FROM hotels WHERE id = 'h-9'").await, Some(stored));
+    let whole = json!({ "id": "hotel:h-9", "pmsType": "opera", "pmsConfig": {
+        "url": "https://u:s3cr3t-url@new.example", "appKey": "s3cr3t-app", "accessKey": "s3cr3t-access", "pwd": "s3cr3t-pwd", "sandbox": true, "port": 443 } });
+    let answer = admin.mutate("updateHotel", whole, hotel).await;
+    Client::done(&answer, "updateHotel");
+    let mask = "********";
+    assert_eq!(
+        answer.data("/updateHotel/hotel/pmsConfig"),
+        &json!({ "url": mask, "appKey": mask, "accessKey": mask, "pwd": mask, "sandbox": true, "port": 443 })
     );
     let answer =
         admin.mutate("updateHotel", json!({ "id": "hotel:h-9", "pmsConfig": { "password": "********" } }), "").await;
@@ -161,8 +186,15 @@ async fn a_hotel_and_its_secrets() {
     let change = json!({ "id": "hotel:h-9", "pmsConfig": { "client_secret": "s3cr3t-three" } });
     Client::done(&admin.mutate("updateHotel", change, "").await, "updateHotel");
     let told = app.text("SELECT string_agg(detail::text, ' ') FROM audit_events").await.expect("events");
-    assert!(!told.contains("s3cr3t") && told.contains("********"), "{told}");
+    assert!(!told.contains("s3cr3t") && !told.contains("********") && !told.contains("pms.example"), "{told}");
     assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE type = 'hotel_updated' AND (detail->>'pms_config_changed')::boolean").await, 2);
+    // What the trail told of settings once, it tells no more.
+    app.sql("BEGIN; SELECT set_config('app.principal', 'system', true);
+             INSERT INTO audit_events (id, occurred_at, type, outcome, detail) VALUES (gen_random_uuid(), now(), 'hotel_updated', 'SUCCESS',
+             '{\"changes\": {\"pms_config\": {\"before\": {\"appKey\": \"s3cr3t-old\"}, \"after\": null}}}'); COMMIT").await;
+    let read =
+        admin.query("{ auditEvents(first: 1, filter: {types: [\"hotel_updated\"]}) { nodes { detail } } }").await;
+    assert_eq!(read.data("/auditEvents/nodes/0/detail"), &json!({ "changes": { "pms_config": null } }));
     Client::done(
         &admin.mutate("updateHotel", json!({ "id": "hotel:h-9", "active": false, "pmsConfig": null }), "").await,
         "updateHotel",

@@ -31,6 +31,7 @@ mod hotels_and_roles;
 mod https;
 mod idempotency;
 mod isolation;
+mod kept_accounts;
 mod kubernetes;
 mod legacy;
 mod lockout;

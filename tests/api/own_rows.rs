@@ -158,7 +158,11 @@ async fn of_every_column_of_every_table_one_writes_for_oneself_what_is_written_h
     // Who reaches everything, as either role: of their own row no more.
     for role in ["voicehive_app", "voicehive_all"] {
         let found = open(&app, &Principal { id: all, role, all: true }).await;
-        let of_users: BTreeSet<String> = found.into_iter().filter(|line| line.contains(": users.")).collect();
+        let of_users: BTreeSet<String> = found
+            .into_iter()
+            // What triggers reckon from the names stays what it was, whatever is written there.
+            .filter(|line| line.contains(": users.") && !line.ends_with("_key"))
+            .collect();
         let mut expected = listed(&[("", "users", "password_hash updated_at updated_by")]);
         expected.extend(listed(&elsewhere));
         // Fewer hotels than before may be one's own wish.

@@ -32,7 +32,11 @@ async fn a_user_is_added_with_everything_and_signs_in() {
         (&user["firstName"], &user["lastName"], &user["displayName"]),
         (&json!("Anna"), &Value::Null, &json!("Anna"))
     );
-    assert_eq!((&user["hotelScope"], &user["mustChangePassword"]), (&json!("ASSIGNED"), &json!(false)));
+    assert_eq!(
+        (&user["hotelScope"], &user["mustChangePassword"]),
+        (&json!("ASSIGNED"), &json!(true)),
+        "somebody else knows the password"
+    );
     assert_eq!(user["roles"], json!([{ "name": "HOTEL_STAFF" }]));
     assert_eq!(user["hotels"]["nodes"], json!([{ "pmsHotelId": "hotel-001" }]));
     assert_eq!(user["createdBy"]["email"], "admin@voicehive-hotels.eu");

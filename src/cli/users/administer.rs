@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::{system, tell};
 use crate::config::Config;
-use crate::identity::{Caller, Identity, NewUser};
+use crate::identity::{Caller, Identity, NewUser, PasswordSet};
 use crate::store::page::PageRequest;
 use crate::store::users::{HotelScope, User, UserFilter, UserOrder, UserOrderField, UsersOf, With};
 
@@ -175,8 +175,8 @@ pub async fn create(config: Config, new: Create) -> anyhow::Result<ExitCode> {
             roles: role_ids(&identity, &caller, &new.roles).await?,
             hotels: new.hotels.clone(),
         };
-        let (id, temporary) = identity.create_user(&caller, user).await?;
-        done(new.json, "created", id, &new.email, temporary)
+        let (id, password) = identity.create_user(&caller, user).await?;
+        done(new.json, "created", id, &new.email, password)
     })
     .await
 }
@@ -186,7 +186,7 @@ pub async fn unlock(config: Config, who: Who) -> anyhow::Result<ExitCode> {
         let caller = identity.operator();
         let user = find(&identity, &caller, &who.user).await?;
         identity.unlock_user(&caller, user.id).await?;
-        done(who.json, "unlocked", user.id, &user.email, None)
+        done(who.json, "unlocked", user.id, &user.email, PasswordSet::default())
     })
     .await
 }
@@ -197,8 +197,8 @@ pub async fn reset_password(config: Config, who: Who, password: Password) -> any
         let caller = identity.operator();
         let user = find(&identity, &caller, &who.user).await?;
         let password = password.as_ref().map(|password| password.as_str());
-        let temporary = identity.reset_password(&caller, user.id, password).await?;
-        done(who.json, "given a new password", user.id, &user.email, temporary)
+        let password = identity.reset_password(&caller, user.id, password).await?;
+        done(who.json, "given a new password", user.id, &user.email, password)
     })
     .await
 }
@@ -208,7 +208,7 @@ pub async fn deactivate(config: Config, who: Who, reason: Option<String>) -> any
         let caller = identity.operator();
         let user = find(&identity, &caller, &who.user).await?;
         identity.deactivate_user(&caller, user.id, reason.as_deref()).await?;
-        done(who.json, "deactivated", user.id, &user.email, None)
+        done(who.json, "deactivated", user.id, &user.email, PasswordSet::default())
     })
     .await
 }
@@ -218,18 +218,25 @@ pub async fn reactivate(config: Config, who: Who) -> anyhow::Result<ExitCode> {
         let caller = identity.operator();
         let user = find(&identity, &caller, &who.user).await?;
         identity.reactivate_user(&caller, user.id).await?;
-        done(who.json, "reactivated", user.id, &user.email, None)
+        done(who.json, "reactivated", user.id, &user.email, PasswordSet::default())
     })
     .await
 }
 
-fn done(json: bool, what: &str, id: Uuid, email: &str, temporary: Option<String>) -> anyhow::Result<ExitCode> {
-    let told = json!({ "id": format!("user:{id}"), "email": email, "temporary_password": temporary });
+fn done(json: bool, what: &str, id: Uuid, email: &str, password: PasswordSet) -> anyhow::Result<ExitCode> {
+    let PasswordSet { made, expires_at } = password;
+    let told = json!({
+        "id": format!("user:{id}"), "email": email, "temporary_password": made, "temporary_password_expires_at": expires_at,
+    });
     tell(json, &told, || {
         let mut text = format!("{email} ({id}) was {what}.");
-        if let Some(temporary) = temporary {
+        if let Some(end) = expires_at {
+            let end = end.format("%Y-%m-%d %H:%M UTC");
+            text.push_str(&format!("\nThe password must be changed at the first sign-in, and by {end}."));
+        }
+        if let Some(made) = made {
             text.push_str("\nThe temporary password, shown this once and to be changed at the first sign-in:\n");
-            text.push_str(&temporary);
+            text.push_str(&made);
         }
         text
     })

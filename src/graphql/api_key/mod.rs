@@ -14,7 +14,7 @@ use crate::graphql::hotel::{HotelConnection, hotel_connection};
 use crate::graphql::ids::GlobalId;
 use crate::graphql::loaders::{HotelCount, HotelPage};
 use crate::graphql::scalars::DateTime;
-use crate::graphql::user::HotelScope;
+use crate::graphql::user::{HotelScope, User, load_user};
 use crate::store::api_keys::{self, KeyCursor};
 use crate::store::hotels::{Holder, HotelsOf};
 use crate::store::users;
@@ -73,7 +73,13 @@ impl ApiKey {
         Ok(hotel_connection(hotels, TotalCount::HotelsOf(HotelCount { of, at_most: None })))
     }
 
-    /// False once revoked or expired.
+    /// Who made it and answers for it: it is honoured only as long as they could make it anew. Null where the caller may not see
+    /// them, and where they are gone.
+    async fn owner(&self, context: &Context<'_>) -> Result<Option<User>> {
+        load_user(context, self.0.created_by).await
+    }
+
+    /// False once revoked or expired. One that is active is refused all the same while its owner could not make it anew.
     async fn active(&self, context: &Context<'_>) -> bool {
         self.0.is_active(context.identity().clock().now())
     }
@@ -88,7 +94,7 @@ impl ApiKey {
         self.0.last_used_at.map(DateTime)
     }
 
-    /// From when on it is refused; null for one that does not expire.
+    /// From when on it is refused; null for one of before keys had to have an end.
     async fn expires_at(&self) -> Option<DateTime> {
         self.0.expires_at.map(DateTime)
     }

@@ -27,7 +27,7 @@ pub struct CreateApiKeyInput {
     /// The hotels assigned, at most 100; none under scope ALL.
     #[graphql(default)]
     hotels: Vec<ID>,
-    /// From when on it is refused; left out, it does not expire.
+    /// From when on it is refused; left out, a year from now.
     expires_at: Option<DateTime>,
 }
 

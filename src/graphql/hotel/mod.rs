@@ -66,7 +66,7 @@ impl Hotel {
         &self.0.pms_type
     }
 
-    /// Null without hotel:update on this hotel; values of secret-looking keys are masked.
+    /// Null without hotel:update on this hotel; settings that are not known to be harmless are masked, whatever they hold.
     async fn pms_config(&self, context: &Context<'_>) -> Option<Json<serde_json::Value>> {
         pms_config_of(&context.caller().principal, &self.0).map(Json)
     }

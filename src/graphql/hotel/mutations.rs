@@ -27,7 +27,7 @@ pub struct CreateHotelInput {
     address: Option<String>,
     /// One word: apaleo, mews, opera, ...
     pms_type: String,
-    /// An object of at most 16 KiB. Values of secret-looking keys are never shown again.
+    /// An object of at most 16 KiB. What is not known to be harmless is never shown again.
     #[graphql(secret)]
     pms_config: Option<Json<serde_json::Value>>,
 }
@@ -58,7 +58,8 @@ pub struct UpdateHotelInput {
     address: MaybeUndefined<String>,
     /// One word: apaleo, mews, opera, ...
     pms_type: MaybeUndefined<String>,
-    /// All the settings anew, an object of at most 16 KiB. A value that reads as it was masked stays as it is stored.
+    /// All the settings anew, an object of at most 16 KiB. Sent back just as they were shown, they stay as they are stored; with
+    /// anything changed, or another `pmsType`, every secret is given anew.
     #[graphql(secret)]
     pms_config: MaybeUndefined<Json<serde_json::Value>>,
     /// Whether the hotel is open. Takes hotel scope ALL: an inactive hotel is reached by nobody, and seen by those with

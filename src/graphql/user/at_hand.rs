@@ -24,14 +24,28 @@ impl Fields for User {
             "emailVerified" => Box::new(|it, _, json| json.value(&it.user.email_verified)),
             "locked" => Box::new(|it, request, json| {
                 let now = request.identity.clock().now();
-                json.value(&it.as_read()?.locked_until.is_some_and(|until| until > now))
+                let seen = it.tells_of_sign_ins(&request.caller());
+                json.value(&(it.as_read()?.locked_until.is_some_and(|until| until > now) && seen))
             }),
-            "lockedUntil" => Box::new(|it, _, json| json.time(it.as_read()?.locked_until)),
-            "failedLoginAttempts" => Box::new(|it, _, json| json.value(&it.as_read()?.failed_login_attempts)),
-            "lastLoginAt" => Box::new(|it, _, json| json.time(it.as_read()?.last_login_at)),
-            "passwordChangedAt" => Box::new(|it, _, json| json.time(it.user.password_changed_at)),
-            "mustChangePassword" => Box::new(|it, _, json| json.value(&it.user.must_change_password)),
-            "mfaEnabled" => Box::new(|it, _, json| json.value(&it.user.mfa_enabled)),
+            "lockedUntil" => Box::new(|it, request, json| {
+                json.time(it.as_read()?.locked_until.filter(|_| it.tells_of_sign_ins(&request.caller())))
+            }),
+            "failedLoginAttempts" => Box::new(|it, request, json| {
+                let seen = it.tells_of_sign_ins(&request.caller());
+                json.value(&if seen { it.as_read()?.failed_login_attempts } else { 0 })
+            }),
+            "lastLoginAt" => Box::new(|it, request, json| {
+                json.time(it.as_read()?.last_login_at.filter(|_| it.tells_of_sign_ins(&request.caller())))
+            }),
+            "passwordChangedAt" => Box::new(|it, request, json| {
+                json.time(it.user.password_changed_at.filter(|_| it.tells_of_sign_ins(&request.caller())))
+            }),
+            "mustChangePassword" => Box::new(|it, request, json| {
+                json.value(&(it.user.must_change_password && it.tells_of_sign_ins(&request.caller())))
+            }),
+            "mfaEnabled" => Box::new(|it, request, json| {
+                json.value(&(it.user.mfa_enabled && it.tells_of_sign_ins(&request.caller())))
+            }),
             "hotelScope" => Box::new(|it, _, json| {
                 json.value(&match it.user.hotel_scope {
                     HotelScope::All => "ALL",

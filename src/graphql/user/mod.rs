@@ -22,7 +22,7 @@ use crate::graphql::role::Role;
 use crate::graphql::scalars::DateTime;
 use crate::graphql::session::{SessionConnection, SessionFilter, session_connection};
 use crate::graphql::written::{Selections, Written};
-use crate::identity::require_ready;
+use crate::identity::{Caller, require_ready, sign_ins_are_visible};
 use crate::store::hotels::{Holder, HotelsOf};
 use crate::store::roles;
 use crate::store::sessions::SessionsOf;
@@ -66,6 +66,16 @@ impl User {
     async fn as_of_now(&self, context: &Context<'_>) -> Result<Arc<users::User>> {
         let read = if self.is_of_principal { context.load(UserById(self.user.id)).await? } else { None };
         Ok(read.unwrap_or_else(|| self.user.clone()))
+    }
+
+    /// Whether the caller may see how and when the user signs in.
+    fn tells_of_sign_ins(&self, caller: &Caller) -> bool {
+        self.is_of_principal || sign_ins_are_visible(&caller.principal, self.user.id)
+    }
+
+    /// The user as of this request, where the caller may see how and when they sign in.
+    async fn as_seen_now(&self, context: &Context<'_>) -> Result<Option<Arc<users::User>>> {
+        if self.tells_of_sign_ins(&context.caller()) { self.as_of_now(context).await.map(Some) } else { Ok(None) }
     }
 
     fn name_to_display(&self) -> String {
@@ -122,40 +132,41 @@ impl User {
         self.user.email_verified
     }
 
-    /// True while `lockedUntil` lies in the future.
+    /// True while `lockedUntil` lies in the future. Of others with user:view; else false.
     async fn locked(&self, context: &Context<'_>) -> Result<bool> {
-        let until = self.as_of_now(context).await?.locked_until;
+        let until = self.as_seen_now(context).await?.and_then(|user| user.locked_until);
         Ok(until.is_some_and(|until| until > context.identity().clock().now()))
     }
 
-    /// Until when sign-ins are refused after too many failures.
+    /// Until when sign-ins are refused after too many failures. Of others with user:view; else null.
     async fn locked_until(&self, context: &Context<'_>) -> Result<Option<DateTime>> {
-        Ok(self.as_of_now(context).await?.locked_until.map(DateTime))
+        Ok(self.as_seen_now(context).await?.and_then(|user| user.locked_until).map(DateTime))
     }
 
-    /// Failed sign-ins since the last successful one.
+    /// Failed sign-ins since the last successful one. Of others with user:view; else 0.
     async fn failed_login_attempts(&self, context: &Context<'_>) -> Result<i32> {
-        Ok(self.as_of_now(context).await?.failed_login_attempts)
+        Ok(self.as_seen_now(context).await?.map_or(0, |user| user.failed_login_attempts))
     }
 
-    /// When the user last signed in; null if never.
+    /// When the user last signed in; null if never. Of others with user:view; else null.
     async fn last_login_at(&self, context: &Context<'_>) -> Result<Option<DateTime>> {
-        Ok(self.as_of_now(context).await?.last_login_at.map(DateTime))
+        Ok(self.as_seen_now(context).await?.and_then(|user| user.last_login_at).map(DateTime))
     }
 
-    /// When the password was last set.
-    async fn password_changed_at(&self) -> Option<DateTime> {
-        self.user.password_changed_at.map(DateTime)
+    /// When the password was last set. Of others with user:view; else null.
+    async fn password_changed_at(&self, context: &Context<'_>) -> Option<DateTime> {
+        self.user.password_changed_at.filter(|_| self.tells_of_sign_ins(&context.caller())).map(DateTime)
     }
 
-    /// The user must set a new password before doing anything else (demo accounts, reset passwords).
-    async fn must_change_password(&self) -> bool {
-        self.user.must_change_password
+    /// The user must set a new password before doing anything else (demo accounts, passwords that others have set). Of others
+    /// with user:view; else false.
+    async fn must_change_password(&self, context: &Context<'_>) -> bool {
+        self.user.must_change_password && self.tells_of_sign_ins(&context.caller())
     }
 
-    /// Whether sign-in asks for a second factor.
-    async fn mfa_enabled(&self) -> bool {
-        self.user.mfa_enabled
+    /// Whether sign-in asks for a second factor. Of others with user:view; else false.
+    async fn mfa_enabled(&self, context: &Context<'_>) -> bool {
+        self.user.mfa_enabled && self.tells_of_sign_ins(&context.caller())
     }
 
     /// Whether the user reaches every hotel, or only those assigned.
@@ -240,7 +251,7 @@ fn permissions_of(roles: &[Arc<roles::Role>]) -> Vec<&String> {
     permissions
 }
 
-async fn load_user(context: &Context<'_>, id: Option<uuid::Uuid>) -> Result<Option<User>> {
+pub async fn load_user(context: &Context<'_>, id: Option<uuid::Uuid>) -> Result<Option<User>> {
     let Some(id) = id else { return Ok(None) };
     Ok(context.load(UserById(id)).await?.map(User::from))
 }
@@ -264,7 +275,7 @@ pub struct UserFilter {
     search: Option<String>,
     /// Can sign in, or was deactivated.
     active: Option<bool>,
-    /// Locked at this moment, or not.
+    /// Locked at this moment, or not. Needs user:view.
     locked: Option<bool>,
     /// Whether the email address is verified.
     email_verified: Option<bool>,
@@ -280,9 +291,9 @@ pub struct UserFilter {
     created_after: Option<DateTime>,
     /// Before this instant.
     created_before: Option<DateTime>,
-    /// At this instant or later.
+    /// At this instant or later. Needs user:view.
     last_login_after: Option<DateTime>,
-    /// Before this instant; who never signed in is not meant.
+    /// Before this instant; who never signed in is not meant. Needs user:view.
     last_login_before: Option<DateTime>,
 }
 
@@ -357,7 +368,7 @@ pub enum UserOrderField {
     /// As Unicode's root collation sorts: upper and lower case alike, accents only between names that are the same without.
     /// Without a last name first.
     LastName,
-    /// Who never signed in first.
+    /// Who never signed in first. Needs user:view.
     LastLoginAt,
 }
 

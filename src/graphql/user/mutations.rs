@@ -9,14 +9,16 @@ use crate::graphql::errors::Result;
 use crate::graphql::ids::{self, GlobalId};
 use crate::graphql::loaders::UserById;
 use crate::graphql::payload::{MutationError, edit, settled};
-use crate::identity::{Assignment, Failure, NewUser, UserUpdate};
+use crate::graphql::scalars::DateTime;
+use crate::identity::{Assignment, Failure, NewUser, PasswordSet, UserUpdate};
 
 /// A user to add.
 #[derive(InputObject)]
 pub struct CreateUserInput {
     /// Unique; stored trimmed and in lower case.
     email: String,
-    /// Left out: a random one is made and returned once, and must be changed at the first sign-in.
+    /// Left out: a random one is made and returned once. Either is temporary: it must be changed at the first sign-in, and within
+    /// 24 hours. An API key gives none, and whom it adds has none until a person resets it.
     #[graphql(secret)]
     password: Option<String>,
     /// Given name, at most 100 characters.
@@ -44,6 +46,8 @@ pub struct CreateUserPayload {
     user: Option<User>,
     /// The password that was made, shown this once.
     temporary_password: Option<String>,
+    /// From when on the password opens nothing, unless it has been changed.
+    temporary_password_expires_at: Option<DateTime>,
     /// What the person must put right; empty where it worked.
     errors: Vec<MutationError>,
 }
@@ -53,13 +57,15 @@ pub struct CreateUserPayload {
 pub struct UpdateUserInput {
     /// user:<uuid>
     id: ID,
-    /// Unique; stored trimmed and in lower case. Needs user:update, also one's own.
+    /// Unique; stored trimmed and in lower case. Needs user:update, also one's own. A new address is not verified, and ends the
+    /// user's sessions, unless `emailVerified: true` stands beside it.
     email: MaybeUndefined<String>,
     /// Given name, at most 100 characters.
     first_name: MaybeUndefined<String>,
     /// Family name, at most 100 characters.
     last_name: MaybeUndefined<String>,
-    /// Without a verified email address a user cannot sign in. Needs user:update.
+    /// Without a verified email address a user cannot sign in: `false` ends all sessions. Needs user:update; `true` takes a person,
+    /// and of one's own address system:admin with hotel scope ALL.
     email_verified: MaybeUndefined<bool>,
     /// ALL takes a caller who reaches every hotel. Needs user:update.
     hotel_scope: MaybeUndefined<HotelScope>,
@@ -157,6 +163,8 @@ pub struct ResetUserPasswordPayload {
     user: Option<User>,
     /// The password that was made, shown this once.
     temporary_password: Option<String>,
+    /// From when on the password opens nothing, unless it has been changed.
+    temporary_password_expires_at: Option<DateTime>,
     /// What the person must put right; empty where it worked.
     errors: Vec<MutationError>,
 }
@@ -253,8 +261,11 @@ impl UserMutations {
         };
         let outcome = context.identity().create_user(&context.caller(), new).await;
         let (made, errors) = settled(context, outcome.map(Some))?;
-        let (id, temporary_password) = made.map_or((None, None), |(id, password)| (Some(id), password));
-        Ok(CreateUserPayload { user: load_user(context, id).await?, temporary_password, errors })
+        let (id, set) = made.unzip();
+        let PasswordSet { made: temporary_password, expires_at } = set.unwrap_or_default();
+        let temporary_password_expires_at = expires_at.map(DateTime);
+        let user = load_user(context, id).await?;
+        Ok(CreateUserPayload { user, temporary_password, temporary_password_expires_at, errors })
     }
 
     /// Changes a user's particulars. One's own names are one's own; all else needs user:update, and that the caller reaches
@@ -316,7 +327,8 @@ impl UserMutations {
     }
 
     /// An administrator sets a temporary password; the user must change it at the next sign-in and all sessions end. A lock is
-    /// lifted. Needs what deactivateUser needs; one's own password one changes with changePassword.
+    /// lifted. Needs what deactivateUser needs, of a person and not of an API key; one's own password one changes with
+    /// changePassword.
     async fn reset_user_password(
         &self,
         context: &Context<'_>,
@@ -326,10 +338,12 @@ impl UserMutations {
         let outcome = context.identity().reset_password(&context.caller(), id, input.new_password.as_deref()).await;
         let (done, errors) = settled(context, outcome.map(Some))?;
         let user = load_user(context, done.as_ref().map(|_| id)).await?;
-        Ok(ResetUserPasswordPayload { user, temporary_password: done.flatten(), errors })
+        let set = done.unwrap_or_default();
+        let temporary_password_expires_at = set.expires_at.map(DateTime);
+        Ok(ResetUserPasswordPayload { user, temporary_password: set.made, temporary_password_expires_at, errors })
     }
 
-    /// Gives roles. Needs user:update, and that the caller reaches every hotel and holds every permission of each user.
+    /// Gives roles, and ends the sessions of users who hold more by it. Needs user:update, and that the caller reaches every hotel and holds every permission of each user.
     async fn assign_roles(&self, context: &Context<'_>, input: AssignRolesInput) -> Result<AssignRolesPayload> {
         let (users, errors) = assign_roles(context, Assignment::Give, &input.users, &input.roles).await?;
         Ok(AssignRolesPayload { users, errors })
@@ -341,7 +355,7 @@ impl UserMutations {
         Ok(UnassignRolesPayload { users, errors })
     }
 
-    /// Gives hotels. Needs user:update, and that the caller reaches every hotel and holds every permission of each user.
+    /// Gives hotels, and ends the sessions of users who reach more by it. Needs user:update, and that the caller reaches every hotel and holds every permission of each user.
     async fn assign_hotels(&self, context: &Context<'_>, input: AssignHotelsInput) -> Result<AssignHotelsPayload> {
         let (users, errors) = assign_hotels(context, Assignment::Give, &input.users, &input.hotels).await?;
         Ok(AssignHotelsPayload { users, errors })

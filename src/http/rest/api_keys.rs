@@ -29,7 +29,7 @@ struct NewKey {
     name: String,
     service_name: String,
     permissions: Vec<String>,
-    /// None and 0: it does not expire.
+    /// None and 0: a year.
     #[serde(default)]
     expires_days: Option<i64>,
     /// Not of the old service: the hotels that it reaches. None: those that its maker reaches.

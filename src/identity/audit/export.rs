@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::reading::detail_without_settings;
 use super::{Happening, whole_detail};
 use crate::identity::{Identity, users};
 use crate::store::audit::events::{self, AuditEvent, EventCursor};
@@ -152,6 +153,6 @@ fn event_of(event: &AuditEvent, person: Uuid) -> Value {
         "subject": event.subject,
         "ip_address": event.ip_address.as_ref().filter(|_| own_origin),
         "user_agent": event.user_agent.as_ref().filter(|_| own_origin),
-        "detail": if about_person { whole_detail(event) } else { event.detail.clone() },
+        "detail": if about_person { whole_detail(event) } else { detail_without_settings(event) },
     })
 }

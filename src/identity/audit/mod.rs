@@ -14,7 +14,6 @@ pub use export::Exported;
 pub use reading::whole_detail;
 
 use super::caller::person as person_in;
-use super::masking::masked;
 use super::{Actor, Caller, Error, Failure, Identity, Principal, RefusalCode, Who};
 use crate::store::api_keys::ApiKey;
 use crate::store::audit::repeats::{self, Repeated};
@@ -232,7 +231,6 @@ pub(super) fn fields_of_hotel(hotel: &Hotel) -> Vec<Field> {
         field("city", hotel.city.as_deref()),
         field("address", hotel.address.as_deref()),
         field("pms_type", hotel.pms_type.as_str()),
-        field("pms_config", hotel.pms_config.as_ref().map(masked)),
         field("active", hotel.active),
     ]
 }

@@ -33,9 +33,18 @@ impl Identity {
     }
 }
 
-/// An event's detail with what it tells of a person, as far as that has not been erased.
-pub fn whole_detail(event: &AuditEvent) -> Value {
+/// An event's detail without the PMS settings that events told of once.
+pub(super) fn detail_without_settings(event: &AuditEvent) -> Value {
     let mut detail = event.detail.clone();
+    if let Some(settings) = detail.pointer_mut("/changes/pms_config") {
+        *settings = Value::Null;
+    }
+    detail
+}
+
+/// The same with what it tells of a person, as far as that has not been erased.
+pub fn whole_detail(event: &AuditEvent) -> Value {
+    let mut detail = detail_without_settings(event);
     if let Some(personal) = &event.personal {
         merge(&mut detail, personal);
     }

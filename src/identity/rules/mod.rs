@@ -3,15 +3,20 @@
 //! A permission comes from any active role, and the hotel scope bounds where it holds. To change somebody, one must see
 //! them, reach every hotel that they reach and hold every permission that they hold; nobody gives what they do not have.
 
+mod accounts;
 pub(super) mod decisions;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
+pub use accounts::sign_ins_are_visible;
+pub(super) use accounts::{
+    can_sign_in, honours_key, is_verified_after, may_choose_password, may_list, opens, raises_rights,
+};
 use serde_json::Value;
 
-use super::masking::masked;
+use super::masking::{hides_something, masked};
 use super::{Actor, Error, Principal, Refusal, RefusalCode, Result};
 use crate::store::Scope;
 use crate::store::access::SessionAccess;
@@ -101,6 +106,9 @@ pub(super) fn may_begin(caller: &Actor, action: UserAction, to_oneself: bool) ->
         return Ok(());
     }
     match action {
+        UserAction::ResetPassword if caller.api_key_id().is_some() => {
+            Err(Error::Forbidden("the permission user:update, held by a user: API keys change no credentials"))
+        }
         UserAction::Delete if caller.may("user:delete") => Ok(()),
         UserAction::Delete => Err(Error::Forbidden("the permission user:delete")),
         _ if caller.may("user:update") => Ok(()),
@@ -158,7 +166,7 @@ fn sees_colleagues(caller: &Actor) -> bool {
 fn commands(caller: &Actor, target: &UserState) -> bool {
     may_give_scope(caller, target.hotel_scope)
         && target.hotels.iter().all(|hotel| is_assigned(caller, hotel))
-        && target.permissions.iter().all(|permission| gives(caller, permission))
+        && target.held_permissions.iter().all(|permission| gives(caller, permission))
 }
 
 /// Whether the caller holds a permission for giving it to others, and for commanding those who hold it. An API key never hands
@@ -238,6 +246,17 @@ pub(super) fn reaches_api_key(caller: &Actor, key: &ApiKey) -> bool {
 /// Whether the caller may ask what others may do.
 pub(super) fn may_check_access(caller: &Actor) -> Result<()> {
     if caller.may("user:view") { Ok(()) } else { Err(Error::Forbidden("the permission user:view")) }
+}
+
+/// Whether settings are given that hold for another kind of PMS than the stored ones: what is stored and not shown would be sent
+/// to whoever is asked next.
+pub(super) fn may_change_pms(before: &Hotel, after: &Hotel, given_whole: bool) -> Result<(), Refusal> {
+    let hidden = before.pms_config.as_ref().is_some_and(hides_something);
+    if before.pms_type == after.pms_type || given_whole || !hidden {
+        return Ok(());
+    }
+    let message = "Another PMS does not get the secrets of this one: give pmsConfig anew with its secrets, or null.";
+    Err(Refusal::new(RefusalCode::InvalidValue, "pmsConfig", message))
 }
 
 /// Whether the caller may change this role, or delete it.

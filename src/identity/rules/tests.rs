@@ -1,4 +1,6 @@
-//! The rules as tables: caller, target and action.
+//! The rules as tables: caller, target and action. Those on accounts are in [`accounts`].
+
+mod accounts;
 
 use chrono::DateTime;
 use serde_json::json;
@@ -45,6 +47,7 @@ fn caller_with(permissions: Vec<String>, hotel_scope: HotelScope, hotels: &[&str
         user_id: ME,
         email: "me@example.com".to_owned(),
         must_change_password: false,
+        password_expires_at: None,
         hotel_scope,
         roles: vec![],
         permissions,
@@ -95,6 +98,7 @@ fn target(id: Uuid, role: &str, hotel_scope: HotelScope, hotels: &[&str]) -> Use
         hotel_scope,
         roles: vec![role.to_owned()],
         permissions: permissions_of(role),
+        held_permissions: permissions_of(role),
         hotels: hotels.iter().map(|hotel| (*hotel).to_owned()).collect(),
         updated_at: DateTime::UNIX_EPOCH,
     }

@@ -57,7 +57,8 @@ impl Identity {
             Assignment::Give => ("roles_assigned", with),
             Assignment::Take => ("roles_unassigned", without),
         };
-        self.finish_user_change(caller, change, event_type, Consequences::default(), |user| {
+        let consequences = Consequences { granted: roles.granted(), ..Consequences::default() };
+        self.finish_user_change(caller, change, event_type, consequences, |user| {
             user.roles = edit(&user.roles, &names);
         })
         .await

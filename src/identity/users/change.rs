@@ -1,7 +1,7 @@
 //! What every change of users has in common: one transaction that locks, looks as the system, asks the rules, and then
 //! writes as the caller, with an audit event for each user that it changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -9,9 +9,10 @@ use uuid::Uuid;
 use crate::identity::audit::{Happening, fields_of_user};
 use crate::identity::rules::{self, UserAction};
 use crate::identity::{Actor, Caller, Error, Failure, Identity, Refusal, RefusalCode, Who};
-use crate::store::sessions::{self, Ending};
-use crate::store::users::changes::{self, Pairs, UserState};
-use crate::store::{self, Scope, Transaction, Writes, access, api_keys};
+use crate::store::api_keys::{self, KeyBy};
+use crate::store::sessions;
+use crate::store::users::changes::{self, NewPassword, Pairs, UserState};
+use crate::store::{self, Scope, Transaction, Writes, access};
 
 /// Users under change.
 pub(in crate::identity) struct UserChange {
@@ -32,8 +33,10 @@ pub(in crate::identity) struct Consequences {
     pub end_sessions: Option<&'static str>,
     /// Why, in the caller's words.
     pub reason: Option<String>,
-    /// They get a new password, of which this is the hash.
-    pub password_hash: Option<String>,
+    /// They get a new password, which they must change.
+    pub password: Option<NewPassword>,
+    /// What the roles that they are given grant.
+    pub granted: Vec<String>,
     /// Something was changed beside the users themselves, which is kept and told in any case.
     pub beside: bool,
 }
@@ -74,9 +77,9 @@ impl Identity {
                 self.in_session(access.ok_or_else(ended)?)
             }
             Who::ApiKey(key) => {
-                let key = api_keys::access_by_id(transaction, key.id, now).await?;
+                let key = api_keys::access(transaction, KeyBy::Id(key.id), now).await?;
                 let ended = || Error::Unauthenticated("the API key has just been revoked or has expired");
-                Actor { who: Who::ApiKey(key.ok_or_else(ended)?), confined: false }
+                Actor { who: Who::ApiKey(key.filter(rules::honours_key).ok_or_else(ended)?), confined: false }
             }
             Who::Operator => Actor::clone(before),
         })
@@ -118,7 +121,7 @@ impl Identity {
         for before in users {
             let mut after = before.clone();
             edit(&mut after);
-            if after != before || consequences.password_hash.is_some() || consequences.beside {
+            if after != before || consequences.password.is_some() || consequences.beside {
                 after.updated_at = now;
                 changed.push((before, after));
             }
@@ -137,6 +140,7 @@ impl Identity {
         }
         let by = actor.id();
         transaction.act_as(&rules::scope_of_actor(&actor), Writes::Users).await?;
+        let ended = end_sessions(&mut transaction, &changed, &consequences, now).await?;
         let mut happenings = Vec::new();
         for (before, after) in &changed {
             let mut happening = Happening::new(event_type)
@@ -145,12 +149,11 @@ impl Identity {
                 .about(before.into())
                 .with_changes(&fields_of_user(before), &fields_of_user(after))
                 .with_personal("reason", consequences.reason.as_deref());
-            if let Some(reason) = consequences.end_sessions {
-                let ended = sessions::end(&mut transaction, before.id, Ending::All, reason, now).await?;
-                happening = happening.with("sessions_ended", ended);
+            if let Some(ended) = ended.get(&before.id) {
+                happening = happening.with("sessions_ended", *ended);
             }
-            if let Some(hash) = &consequences.password_hash {
-                as_allowed(changes::set_password(&mut transaction, before.id, hash, now).await?, 1)?;
+            if let Some(password) = &consequences.password {
+                as_allowed(changes::set_password(&mut transaction, before.id, password, now).await?, 1)?;
             }
             happenings.push(happening);
         }
@@ -160,6 +163,36 @@ impl Identity {
         tracing::info!(actor = %actor, users = changed.len(), event_type, "users_changed");
         Ok(())
     }
+}
+
+/// Ends the sessions of those whom the change is to sign out, in one statement for each reason; how many of each of them.
+async fn end_sessions(
+    transaction: &mut Transaction,
+    changed: &[(UserState, UserState)],
+    consequences: &Consequences,
+    now: DateTime<Utc>,
+) -> Result<HashMap<Uuid, u64>, Failure> {
+    let mut by_reason: BTreeMap<&str, Vec<Uuid>> = BTreeMap::new();
+    for (before, after) in changed {
+        let reason = consequences.end_sessions.or_else(|| reason_to_end(before, after, &consequences.granted));
+        if let Some(reason) = reason {
+            by_reason.entry(reason).or_default().push(before.id);
+        }
+    }
+    let mut ended = HashMap::new();
+    for (reason, users) in by_reason {
+        let counts = sessions::end_all_of(transaction, &users, reason, now).await?;
+        ended.extend(users.into_iter().map(|id| (id, counts.get(&id).copied().unwrap_or_default())));
+    }
+    Ok(ended)
+}
+
+/// Why a change by itself ends a user's sessions.
+fn reason_to_end(before: &UserState, after: &UserState, granted: &[String]) -> Option<&'static str> {
+    if rules::can_sign_in(before) && !rules::can_sign_in(after) {
+        return Some("may_not_sign_in");
+    }
+    rules::raises_rights(before, after, granted).then_some("rights_raised")
 }
 
 /// Writes the differences, in as many statements however many users there are.

@@ -3,12 +3,13 @@
 use uuid::Uuid;
 
 use super::change::{as_allowed, email_taken};
+use super::standing::PasswordSet;
 use crate::identity::audit::{Happening, fields_of_user};
 use crate::identity::fields::{self, MAX_ROLES_OR_HOTELS, Problems};
 use crate::identity::password_rules::Owner;
-use crate::identity::{Actor, Caller, Failure, Identity, Refusal, RefusalCode, passwords, rules};
+use crate::identity::{Actor, Caller, Failure, Identity, Refusal, RefusalCode, rules};
 use crate::store::users::HotelScope;
-use crate::store::users::changes::{self, Pairs, UserState};
+use crate::store::users::changes::{self, NewPassword, Pairs, UserState};
 use crate::store::{Transaction, Writes, hotels, roles};
 
 /// A user to add.
@@ -28,28 +29,35 @@ pub struct NewUser {
 pub(super) const MAX_NAME: usize = 100;
 
 impl Identity {
-    /// Adds a user; the id, and the password where one was made.
-    pub async fn create_user(&self, caller: &Caller, new: NewUser) -> Result<(Uuid, Option<String>), Failure> {
+    /// Adds a user; the id, and the password that they have until they change it.
+    pub async fn create_user(&self, caller: &Caller, new: NewUser) -> Result<(Uuid, PasswordSet), Failure> {
         let outcome = self.try_create_user(caller, new).await;
         self.noting_refusals(caller, "create_user", None, outcome).await
     }
 
-    async fn try_create_user(&self, caller: &Caller, new: NewUser) -> Result<(Uuid, Option<String>), Failure> {
-        rules::may_add_users(rules::ready(&caller.principal)?)?;
+    async fn try_create_user(&self, caller: &Caller, new: NewUser) -> Result<(Uuid, PasswordSet), Failure> {
+        let maker = rules::ready(&caller.principal)?;
+        rules::may_add_users(maker)?;
         let mut problems = Problems::default();
         let email = problems.check(fields::email("email", &new.email));
         let first_name = problems.check(fields::optional("firstName", new.first_name.as_deref(), MAX_NAME));
         let last_name = problems.check(fields::optional("lastName", new.last_name.as_deref(), MAX_NAME));
         let role_ids = problems.check(fields::distinct("roles", &new.roles, MAX_ROLES_OR_HOTELS, true));
         let hotel_ids = problems.check(fields::distinct("hotels", &new.hotels, MAX_ROLES_OR_HOTELS, true));
+        let has_password = rules::may_choose_password(maker);
         if let Some(password) = &new.password {
+            problems.check(has_password.clone());
             let owner = Owner { email: &email, first_name: first_name.as_deref(), last_name: last_name.as_deref() };
             problems.check(self.password_rules.check(password, owner, "password"));
         }
         problems.settle()?;
-        let temporary = if new.password.is_none() { Some(passwords::temporary()?) } else { None };
-        let password = new.password.as_deref().or(temporary.as_deref()).unwrap_or_default();
-        let hash = self.hasher.of(&caller.client).hash(password).await?;
+        // Whom an API key adds has no password until a person resets it.
+        let (password, set) = if has_password.is_ok() {
+            self.temporary_password(caller, new.password.as_deref()).await?
+        } else {
+            let nobodys = NewPassword { hash: self.hasher.nobodys_hash().to_owned(), expires_at: None };
+            (nobodys, PasswordSet::default())
+        };
 
         let mut transaction = self.begin_change(caller).await?;
         let role_names = self.roles_to_give(&mut transaction, &role_ids).await?;
@@ -74,18 +82,19 @@ impl Identity {
             last_name,
             active: true,
             email_verified: new.email_verified,
-            must_change_password: temporary.is_some(),
+            must_change_password: true,
             failed_login_attempts: 0,
             locked_until: None,
             hotel_scope: new.hotel_scope,
             roles: role_names.sorted(),
             permissions: Vec::new(),
+            held_permissions: Vec::new(),
             hotels: hotels_found,
             updated_at: now,
         };
         let by = actor.id();
         transaction.act_as(&rules::scope_of_actor(&actor), Writes::Users).await?;
-        if !changes::insert(&mut transaction, &user, &hash, by).await? {
+        if !changes::insert(&mut transaction, &user, &password, by).await? {
             return Err(email_taken());
         }
         let (mut role_pairs, mut hotel_pairs) = (Pairs::default(), Pairs::default());
@@ -102,7 +111,7 @@ impl Identity {
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
         tracing::info!(actor = %actor, user_id = %user.id, "user_created");
-        Ok((user.id, temporary))
+        Ok((user.id, set))
     }
 
     /// Roles that somebody is to be given, locked so that none is deleted meanwhile.
@@ -126,6 +135,11 @@ impl RolesToGive {
         let mut names: Vec<String> = self.0.iter().map(|role| role.name.clone()).collect();
         names.sort_unstable();
         names
+    }
+
+    /// What the active ones among them grant.
+    pub fn granted(&self) -> Vec<String> {
+        self.0.iter().filter(|role| role.active).flat_map(|role| role.permissions.clone()).collect()
     }
 
     pub fn allowed_to(&self, actor: &Actor) -> Result<(), Failure> {

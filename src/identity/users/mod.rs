@@ -22,6 +22,7 @@ pub use create::NewUser;
 pub(super) use create::may_give_hotels;
 pub use record::UserRecord;
 pub(super) use standing::MAX_REASON;
+pub use standing::PasswordSet;
 pub use transfer::{Import, Imported, Keep, Wrong};
 pub use update::UserUpdate;
 
@@ -53,6 +54,7 @@ impl Identity {
         page: &PageRequest<UserCursor>,
         with: With,
     ) -> Result<HashMap<UsersOf, Page<User>>> {
+        rules::may_list(rules::ready(&caller.principal)?, filter, Some(order))?;
         Ok(users::pages(&mut *caller.read().await?, parents, filter, order, page, with).await?)
     }
 
@@ -64,6 +66,7 @@ impl Identity {
         filter: &UserFilter,
         at_most: Option<i64>,
     ) -> Result<HashMap<UsersOf, i64>> {
+        rules::may_list(rules::ready(&caller.principal)?, filter, None)?;
         Ok(users::counts(&mut *caller.read().await?, parents, filter, at_most).await?)
     }
 

@@ -1,5 +1,6 @@
 //! Whether a user can sign in: deactivate, reactivate, unlock, and set a temporary password.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::change::{Consequences, UserChange};
@@ -9,11 +10,22 @@ use crate::identity::lockout::{Counters, of_proofs};
 use crate::identity::password_rules::Owner;
 use crate::identity::rules::{self, UserAction};
 use crate::identity::{Caller, Client, Failure, Identity, passwords};
-use crate::store::users::changes;
+use crate::store::users::changes::{self, NewPassword};
 use crate::store::{Transaction, sessions, sign_in_failures};
 
 /// The longest reason, in characters.
 pub(in crate::identity) const MAX_REASON: usize = 500;
+/// How long a password that somebody else has set opens an account.
+const TEMPORARY_PASSWORD_LIFETIME: TimeDelta = TimeDelta::hours(24);
+
+/// What is told of a password that was set for somebody.
+#[derive(Default)]
+pub struct PasswordSet {
+    /// The password, where one was made.
+    pub made: Option<String>,
+    /// From when on it opens nothing; None where there is no password.
+    pub expires_at: Option<DateTime<Utc>>,
+}
 
 impl Identity {
     /// Lets a user sign in no more; sessions end at once.
@@ -69,14 +81,25 @@ impl Identity {
         .await
     }
 
-    /// Sets a temporary password, which the user must change; lifts a lock, and ends all sessions. The password, where one
-    /// was made.
+    /// A password that somebody else sets, or the one that is made where none is given: it is temporary.
+    pub(super) async fn temporary_password(
+        &self,
+        caller: &Caller,
+        given: Option<&str>,
+    ) -> Result<(NewPassword, PasswordSet), Failure> {
+        let made = if given.is_none() { Some(passwords::temporary()?) } else { None };
+        let hash = self.hasher.of(&caller.client).hash(given.or(made.as_deref()).unwrap_or_default()).await?;
+        let expires_at = Some(self.clock.now() + TEMPORARY_PASSWORD_LIFETIME);
+        Ok((NewPassword { hash, expires_at }, PasswordSet { made, expires_at }))
+    }
+
+    /// Sets a temporary password, which the user must change; lifts a lock, and ends all sessions.
     pub async fn reset_password(
         &self,
         caller: &Caller,
         id: Uuid,
         new_password: Option<&str>,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<PasswordSet, Failure> {
         let outcome = self.try_reset_password(caller, id, new_password).await;
         self.noting_refusals(caller, "reset_user_password", Some(user_gid(id)), outcome).await
     }
@@ -86,7 +109,7 @@ impl Identity {
         caller: &Caller,
         id: Uuid,
         new_password: Option<&str>,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<PasswordSet, Failure> {
         let action = UserAction::ResetPassword;
         rules::may_begin(rules::ready(&caller.principal)?, action, false)?;
         if let Some(password) = new_password {
@@ -102,21 +125,19 @@ impl Identity {
                 self.password_rules.check(password, owner, "newPassword")?;
             }
         }
-        let temporary = if new_password.is_none() { Some(passwords::temporary()?) } else { None };
-        let password = new_password.or(temporary.as_deref()).unwrap_or_default();
-        let hash = self.hasher.of(&caller.client).hash(password).await?;
+        let (password, set) = self.temporary_password(caller, new_password).await?;
 
         let transaction = self.begin_change(caller).await?;
         let (change, _) = self.forget_failures_and_begin(transaction, caller, action, id).await?;
         let consequences =
-            Consequences { end_sessions: Some("password_reset"), password_hash: Some(hash), ..Consequences::default() };
+            Consequences { end_sessions: Some("password_reset"), password: Some(password), ..Consequences::default() };
         self.finish_user_change(caller, change, "password_reset", consequences, |user| {
             user.must_change_password = true;
             user.failed_login_attempts = 0;
             user.locked_until = None;
         })
         .await?;
-        Ok(temporary)
+        Ok(set)
     }
 
     /// Clears what was counted against a user, and begins the change; nothing of it is kept where the rules refuse.

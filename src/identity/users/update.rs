@@ -48,18 +48,19 @@ impl Identity {
         problems.settle()?;
 
         let mut transaction = self.begin_change(caller).await?;
-        if email_verified == Some(false) || hotel_scope == Some(HotelScope::Assigned) {
+        // With another address one may stop being an administrator as well.
+        if email.is_some() || email_verified == Some(false) || hotel_scope == Some(HotelScope::Assigned) {
             changes::lock_administrators(&mut transaction).await?;
         }
         if email.is_some() {
             changes::lock_email(&mut transaction, id).await?;
         }
         let change = self.begin_user_change(transaction, caller, action, &[id], "id").await?;
-        let oneself = change.actor.user_id() == Some(id);
-        if oneself && email_verified == Some(false) {
-            let message = "This is your own account: you could not sign in any more.";
-            return Err(Refusal::new(RefusalCode::LastAdministrator, "emailVerified", message).into());
-        }
+        let verified = change.users.first().map(|user| {
+            let address_changes = email.as_ref().is_some_and(|email| *email != user.email);
+            rules::is_verified_after(&change.actor, user, address_changes, email_verified)
+        });
+        let verified = verified.transpose()?;
         if hotel_scope.is_some_and(|scope| !rules::may_give_scope(&change.actor, scope)) {
             let message = "You do not reach every hotel yourself.";
             return Err(Refusal::new(RefusalCode::PrivilegeEscalation, "hotelScope", message).into());
@@ -74,7 +75,7 @@ impl Identity {
             if let Some(name) = &last_name {
                 user.last_name.clone_from(name);
             }
-            user.email_verified = email_verified.unwrap_or(user.email_verified);
+            user.email_verified = verified.unwrap_or(user.email_verified);
             user.hotel_scope = hotel_scope.unwrap_or(user.hotel_scope);
         })
         .await

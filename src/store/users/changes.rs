@@ -31,9 +31,18 @@ pub struct UserState {
     pub roles: Vec<String>,
     /// What the active ones among them grant. Not written.
     pub permissions: Vec<String>,
+    /// What all of them grant, or will where they are active again. Not written.
+    pub held_permissions: Vec<String>,
     /// Hotels assigned.
     pub hotels: Vec<String>,
     pub updated_at: DateTime<Utc>,
+}
+
+/// A password that somebody else has set for a user, who must change it.
+pub struct NewPassword {
+    pub hash: String,
+    /// From when on it opens nothing; None where nobody knows it.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// Makes everyone wait who may leave the system without an administrator, until this transaction ends.
@@ -78,6 +87,9 @@ pub async fn states(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<U
                   ARRAY(SELECT DISTINCT granted FROM user_roles held JOIN roles r ON r.id = held.role_id,
                                unnest(r.permissions) AS granted
                          WHERE held.user_id = u.id AND r.active ORDER BY granted) AS "permissions!",
+                  ARRAY(SELECT DISTINCT granted FROM user_roles held JOIN roles r ON r.id = held.role_id,
+                               unnest(r.permissions) AS granted
+                         WHERE held.user_id = u.id ORDER BY granted) AS "held_permissions!",
                   ARRAY(SELECT hotel_id FROM user_hotels reach
                          WHERE reach.user_id = u.id ORDER BY hotel_id) AS "hotels!"
              FROM users u WHERE u.id = ANY($1) ORDER BY u.id"#,
@@ -106,17 +118,18 @@ pub async fn administrators_besides(transaction: &mut Transaction, besides: &[Uu
 pub async fn insert(
     transaction: &mut Transaction,
     user: &UserState,
-    password_hash: &str,
+    password: &NewPassword,
     created_by: Option<Uuid>,
 ) -> Result<bool> {
     // Naming the column of the conflict would have row-level security ask whether the new row may be read.
     let done = sqlx::query!(
         "INSERT INTO users (id, email, password_hash, first_name, last_name, active, email_verified, hotel_scope,
-                must_change_password, password_changed_at, created_at, updated_at, created_by, updated_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $10, $11, $11) ON CONFLICT DO NOTHING",
+                must_change_password, password_changed_at, created_at, updated_at, created_by, updated_by,
+                temporary_password_expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $10, $11, $11, $12) ON CONFLICT DO NOTHING",
         user.id,
         user.email,
-        password_hash,
+        password.hash,
         user.first_name,
         user.last_name,
         user.active,
@@ -124,7 +137,8 @@ pub async fn insert(
         user.hotel_scope as HotelScope,
         user.must_change_password,
         user.updated_at,
-        created_by
+        created_by,
+        password.expires_at
     )
     .execute(transaction.statement())
     .await?;
@@ -174,13 +188,23 @@ pub async fn update(transaction: &mut Transaction, users: &[UserState], updated_
     Ok(done.rows_affected())
 }
 
-/// Sets a password that an administrator has chosen.
-pub async fn set_password(transaction: &mut Transaction, id: Uuid, hash: &str, now: DateTime<Utc>) -> Result<u64> {
+/// Sets a password that somebody else has chosen.
+pub async fn set_password(
+    transaction: &mut Transaction,
+    id: Uuid,
+    password: &NewPassword,
+    now: DateTime<Utc>,
+) -> Result<u64> {
     transaction.changes(Topic::User(id));
-    let done =
-        sqlx::query!("UPDATE users SET password_hash = $2, password_changed_at = $3 WHERE id = $1", id, hash, now)
-            .execute(transaction.statement())
-            .await?;
+    let done = sqlx::query!(
+        "UPDATE users SET password_hash = $2, password_changed_at = $3, temporary_password_expires_at = $4 WHERE id = $1",
+        id,
+        password.hash,
+        now,
+        password.expires_at
+    )
+    .execute(transaction.statement())
+    .await?;
     Ok(done.rows_affected())
 }
 

@@ -18,6 +18,9 @@ pub struct Credentials {
     pub active: bool,
     pub email_verified: bool,
     pub locked_until: Option<DateTime<Utc>>,
+    /// From when on a temporary password opens nothing. Where the password need not be changed, and where another one was set
+    /// since, there is no such moment: the release before knows nothing of it.
+    pub password_expires_at: Option<DateTime<Utc>>,
     pub hotel_scope: HotelScope,
     /// Assigned hotels, sorted.
     pub hotels: Vec<String>,
@@ -29,6 +32,8 @@ pub async fn credentials_by_email(transaction: &mut Transaction, email: &str) ->
         Credentials,
         r#"SELECT u.id AS user_id, u.email, u.first_name, u.last_name, u.password_hash, u.active, u.email_verified,
                   u.locked_until, u.hotel_scope AS "hotel_scope: HotelScope",
+                  CASE WHEN u.must_change_password AND u.temporary_password_expires_at > coalesce(u.password_changed_at, '-infinity')
+                       THEN u.temporary_password_expires_at END AS password_expires_at,
                   ARRAY(SELECT hotel_id FROM user_hotels reach WHERE reach.user_id = u.id ORDER BY hotel_id) AS "hotels!"
              FROM users u WHERE u.email = $1"#,
         email
@@ -43,6 +48,8 @@ pub async fn credentials_by_id(transaction: &mut Transaction, id: Uuid) -> Resul
         Credentials,
         r#"SELECT u.id AS user_id, u.email, u.first_name, u.last_name, u.password_hash, u.active, u.email_verified,
                   u.locked_until, u.hotel_scope AS "hotel_scope: HotelScope",
+                  CASE WHEN u.must_change_password AND u.temporary_password_expires_at > coalesce(u.password_changed_at, '-infinity')
+                       THEN u.temporary_password_expires_at END AS password_expires_at,
                   ARRAY(SELECT hotel_id FROM user_hotels reach WHERE reach.user_id = u.id ORDER BY hotel_id) AS "hotels!"
              FROM users u WHERE u.id = $1"#,
         id
@@ -105,7 +112,7 @@ pub async fn change_password(
     transaction.changes(Topic::User(checked.user_id));
     let done = sqlx::query!(
         "UPDATE users SET password_hash = $3, password_changed_at = $4, must_change_password = false,
-                updated_at = $4, updated_by = id
+                temporary_password_expires_at = NULL, updated_at = $4, updated_by = id
           WHERE id = $1 AND password_hash = $2 AND active",
         checked.user_id,
         checked.password_hash,
