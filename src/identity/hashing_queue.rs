@@ -98,8 +98,8 @@ impl<T> Queue<T> {
 mod tests {
     use super::*;
 
-    fn address(last: u8) -> Whose {
-        Some(IpAddr::from([192, 0, 2, last]))
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
     }
 
     fn all(queue: &Queue<&'static str>) -> Vec<&'static str> {
@@ -114,10 +114,10 @@ mod tests {
     fn addresses_take_turns() {
         let queue = Queue::new(100);
         for (last, one) in [(1, "a1"), (1, "a2"), (1, "a3"), (2, "b1"), (3, "c1"), (2, "b2")] {
-            assert!(queue.push(address(last), one).is_none());
+            assert!(queue.push(Some(address(last)), one).is_none());
         }
         assert_eq!(all(&queue), ["a1", "b1", "c1", "a2", "b2", "a3"]);
-        queue.push(address(1), "a4");
+        queue.push(Some(address(1)), "a4");
         queue.push(None, "own");
         assert_eq!(all(&queue), ["a4", "own"]);
     }
@@ -126,13 +126,13 @@ mod tests {
     fn who_has_the_most_makes_room() {
         let queue = Queue::new(4);
         for one in ["a1", "a2", "a3", "a4"] {
-            assert!(queue.push(address(1), one).is_none());
+            assert!(queue.push(Some(address(1)), one).is_none());
         }
-        assert_eq!(queue.push(address(1), "a5"), Some("a5"), "of one's own there is no more");
-        assert_eq!(queue.push(address(2), "b1"), Some("a4"));
-        assert_eq!(queue.push(address(2), "b2"), Some("a3"));
-        assert_eq!(queue.push(address(2), "b3"), Some("b3"), "as many as the other has");
-        let displaced = queue.push(address(3), "c1");
+        assert_eq!(queue.push(Some(address(1)), "a5"), Some("a5"), "of one's own there is no more");
+        assert_eq!(queue.push(Some(address(2)), "b1"), Some("a4"));
+        assert_eq!(queue.push(Some(address(2)), "b2"), Some("a3"));
+        assert_eq!(queue.push(Some(address(2)), "b3"), Some("b3"), "as many as the other has");
+        let displaced = queue.push(Some(address(3)), "c1");
         assert!(displaced == Some("a2") || displaced == Some("b2"), "{displaced:?}: both have two");
     }
 

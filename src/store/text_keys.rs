@@ -95,7 +95,9 @@ async fn fill_in_on(connection: &mut PgConnection) -> Result<u64> {
         match valid {
             Some(true) => continue,
             // It was broken off.
-            Some(false) => drop(connection.execute(AssertSqlSafe(format!("DROP INDEX CONCURRENTLY {index}"))).await?),
+            Some(false) => {
+                connection.execute(AssertSqlSafe(format!("DROP INDEX CONCURRENTLY {index}"))).await?;
+            }
             None => {}
         }
         connection.execute(AssertSqlSafe(format!("CREATE INDEX CONCURRENTLY {index} ON users {way}"))).await?;

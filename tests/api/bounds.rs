@@ -116,7 +116,7 @@ impl Words {
         match schema.types.get(kind.inner_named_type()) {
             Some(ExtendedType::InputObject(input)) => {
                 let given = |field: &InputValueDefinition| {
-                    field.is_required() || self.alone.as_ref().is_none_or(|alone| field.name == *alone)
+                    field.is_required() || self.alone.as_ref().is_none_or(|alone| field.name.as_str() == alone)
                 };
                 let fields = input.fields.values().filter(|field| given(field));
                 let fields = fields.map(|field| (field.name.to_string(), self.value(schema, &field.name, &field.ty)));

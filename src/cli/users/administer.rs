@@ -1,6 +1,7 @@
 //! `voicehive users list|create|unlock|reset-password|deactivate|reactivate`: by whoever has the machine, through the same
 //! operations and rules as the API, told in the audit trail.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -232,7 +233,7 @@ fn done(json: bool, what: &str, id: Uuid, email: &str, password: PasswordSet) ->
         let mut text = format!("{email} ({id}) was {what}.");
         if let Some(end) = expires_at {
             let end = end.format("%Y-%m-%d %H:%M UTC");
-            text.push_str(&format!("\nThe password must be changed at the first sign-in, and by {end}."));
+            let _ = write!(text, "\nThe password must be changed at the first sign-in, and by {end}.");
         }
         if let Some(made) = made {
             text.push_str("\nThe temporary password, shown this once and to be changed at the first sign-in:\n");

@@ -64,13 +64,10 @@ pub(in crate::identity) fn opens(account: &Credentials, now: DateTime<Utc>) -> b
 /// Whether a change gives a user more than they had: every hotel, another hotel, or a role that grants what they did not
 /// hold; `granted` is what the roles given grant now. Whoever else has a session of theirs must not get it, too.
 pub(in crate::identity) fn raises_rights(before: &UserState, after: &UserState, granted: &[String]) -> bool {
-    if before.hotel_scope == HotelScope::Assigned {
-        if after.hotel_scope == HotelScope::All || after.hotels.iter().any(|hotel| !before.hotels.contains(hotel)) {
-            return true;
-        }
-    }
+    let given_hotels = before.hotel_scope == HotelScope::Assigned
+        && (after.hotel_scope == HotelScope::All || after.hotels.iter().any(|hotel| !before.hotels.contains(hotel)));
     let given_a_role = after.roles.iter().any(|role| !before.roles.contains(role));
-    given_a_role && granted.iter().any(|permission| !before.permissions.contains(permission))
+    given_hotels || given_a_role && granted.iter().any(|permission| !before.permissions.contains(permission))
 }
 
 /// Whether a key is honoured: as long as its owner, who made it, could make it anew. It ends with their account, and with any
