@@ -123,7 +123,14 @@ impl std::fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Refused(_) => None,
+            Self::Error(error) => error.source(),
+        }
+    }
+}
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {

@@ -48,6 +48,7 @@ use std::time::Duration;
 pub use access::{Check, Decision, MAX_CHECKS, Reach, Reason};
 pub use api_keys::NewApiKey;
 pub use audit::{Exported, Finding, Verification, whole_detail};
+pub use background::Swept;
 pub use bootstrap::{Administrator, BootstrapError, Seeds};
 pub use caller::{Actor, Caller, Client, Principal, Who, require_ready};
 pub use error::{Error, Failure, Refusal, RefusalCode, Result};

@@ -11,11 +11,15 @@ use super::rules::{self, UserAction};
 use super::users::MAX_REASON;
 use super::{Caller, Error, Failure, Identity, Result};
 use crate::store::page::{Page, PageRequest};
+use crate::store::session_batches::{self, Revocation};
 use crate::store::sessions::{self, Ending, Session, SessionCursor, SessionFilter, SessionsOf};
 use crate::store::{self, Writes, session_ends};
 
 /// Sessions of one transaction.
 const SHORTENED_AT_ONCE: i64 = 1000;
+
+/// Sessions that are ended in one transaction where it is everybody's.
+const BATCH: i64 = 1_000;
 
 impl Identity {
     /// How long a refresh token can be good at the most.
@@ -121,8 +125,14 @@ impl Identity {
         self.end_sessions(caller, user_id, which, reason, "user").await
     }
 
-    /// Ends every session of everybody, the caller's own included; how many were going. The operator's alone to ask for.
-    pub async fn revoke_all_sessions(&self, caller: &Caller, reason: Option<&str>) -> Result<u64, Failure> {
+    /// Ends every session of everybody, the caller's own included; how many were going. None is honoured any more from the
+    /// moment on when that is kept; then each says so, many at a time, of which `progress` hears. The operator's alone to ask for.
+    pub async fn revoke_all_sessions(
+        &self,
+        caller: &Caller,
+        reason: Option<&str>,
+        mut progress: impl FnMut(u64),
+    ) -> Result<u64, Failure> {
         if !rules::ready(&caller.principal)?.is_operator() {
             return Err(Error::Forbidden("the command line").into());
         }
@@ -130,15 +140,47 @@ impl Identity {
         let now = self.clock.now();
         let mut transaction = self.begin_change(caller).await?;
         let told = reason.as_deref().unwrap_or("revoked_by_administrator");
-        let ended = sessions::end_everywhere(&mut transaction, told, now).await?;
-        let happening = Happening::new("sessions_revoked")
-            .with("sessions", ended)
-            .with("of", "everyone")
-            .with_personal("reason", reason.as_deref());
+        session_batches::revoke_everywhere(&mut transaction, told, now).await?;
+        let happening =
+            Happening::new("sessions_revoked").with("of", "everyone").with_personal("reason", reason.as_deref());
         self.record(&mut transaction, caller, vec![happening], now).await?;
         transaction.commit().await?;
-        tracing::info!(sessions = ended, "all_sessions_revoked");
-        Ok(ended)
+        tracing::info!("all_sessions_revoked");
+        progress(0);
+        loop {
+            let revocation = self.end_some_revoked_sessions(true).await?;
+            let Some(revocation) = revocation else { return Ok(0) };
+            let ended = revocation.sessions.unsigned_abs();
+            progress(ended);
+            if revocation.is_finished {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// Goes on with ending everybody's sessions where whoever began it was cut off.
+    pub(super) async fn end_revoked_sessions(&self) -> store::Result<()> {
+        while self.end_some_revoked_sessions(false).await?.is_some_and(|revocation| !revocation.is_finished) {}
+        Ok(())
+    }
+
+    async fn end_some_revoked_sessions(&self, waits: bool) -> store::Result<Option<Revocation>> {
+        let now = self.clock.now();
+        let mut transaction = self.database.background().await?;
+        let Some(mut revocation) = session_batches::revocation(&mut transaction, waits).await? else { return Ok(None) };
+        if revocation.is_finished {
+            return Ok(Some(revocation));
+        }
+        let ended = session_batches::end_revoked(&mut transaction, &revocation, now, BATCH).await?;
+        revocation.sessions = revocation.sessions.saturating_add_unsigned(ended);
+        revocation.is_finished = ended == 0;
+        if revocation.is_finished {
+            let happening = Happening::new("sessions_revocation_finished").with("sessions", revocation.sessions);
+            self.record_own(&mut transaction, happening, now).await?;
+            tracing::info!(sessions = revocation.sessions, "sessions_revocation_finished");
+        }
+        transaction.commit().await?;
+        Ok(Some(revocation))
     }
 
     async fn end_sessions(

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::session_ends::Lifetimes;
+use super::time::{MaybeTime, StoredTime};
 use super::users::{HotelScope, User};
 use super::{Result, Transaction};
 
@@ -45,12 +46,14 @@ pub async fn of_session(
     now: DateTime<Utc>,
 ) -> Result<Option<SessionAccess>> {
     let found = sqlx::query!(
-        r#"SELECT s.id AS session_id, s.created_at AS session_created_at, s.accessed_at AS session_accessed_at,
-                  s.expires_at AS session_expires_at, s.remember_me, u.id, u.email, u.first_name, u.last_name, u.active, u.email_verified,
-                  u.failed_login_attempts, u.locked_until, u.last_login_at, u.password_changed_at, u.must_change_password,
+        r#"SELECT s.id AS session_id, s.created_at AS "session_created_at: StoredTime",
+                  s.accessed_at AS "session_accessed_at: StoredTime", s.expires_at AS "session_expires_at: StoredTime", s.remember_me, u.id, u.email, u.first_name, u.last_name, u.active, u.email_verified,
+                  u.failed_login_attempts, u.locked_until AS "locked_until!: MaybeTime",
+                  u.last_login_at AS "last_login_at!: MaybeTime", u.password_changed_at AS "password_changed_at!: MaybeTime", u.must_change_password,
                   CASE WHEN u.must_change_password AND u.temporary_password_expires_at > coalesce(u.password_changed_at, '-infinity')
-                       THEN u.temporary_password_expires_at END AS password_expires_at,
-                  u.mfa_enabled, u.hotel_scope AS "hotel_scope: HotelScope", u.created_at, u.updated_at, u.created_by, u.updated_by,
+                       THEN u.temporary_password_expires_at END AS "password_expires_at!: MaybeTime",
+                  u.mfa_enabled, u.hotel_scope AS "hotel_scope: HotelScope", u.created_at AS "created_at: StoredTime",
+                  u.updated_at AS "updated_at: StoredTime", u.created_by, u.updated_by,
                   ARRAY(SELECT r.name FROM user_roles held JOIN roles r ON r.id = held.role_id
                          WHERE held.user_id = u.id AND r.active ORDER BY r.name) AS "roles!",
                   ARRAY(SELECT DISTINCT granted FROM user_roles held JOIN roles r ON r.id = held.role_id,
@@ -62,25 +65,26 @@ pub async fn of_session(
                   ARRAY(SELECT hotel_id FROM user_hotels reach
                          WHERE reach.user_id = u.id ORDER BY hotel_id) AS "assigned_hotels!"
              FROM user_sessions s JOIN users u ON u.id = s.user_id
-            WHERE s.id = $1 AND s.active AND NOT s.revoked AND s.expires_at > $2 AND u.active AND u.email_verified"#,
+            WHERE s.id = $1 AND s.active AND NOT s.revoked AND s.expires_at > $2 AND u.active AND u.email_verified
+              AND NOT EXISTS (SELECT FROM session_revocation r WHERE s.created_at <= r.begun_before)"#,
         id,
         now
     )
     .fetch_optional(transaction.statement())
     .await?;
-    let found = found.filter(|row| row.password_expires_at.is_none_or(|end| end > now));
+    let found = found.filter(|row| Option::<DateTime<Utc>>::from(row.password_expires_at).is_none_or(|end| end > now));
     let access = found.map(|row| SessionAccess {
         session_id: row.session_id,
-        session_created_at: row.session_created_at,
-        session_accessed_at: row.session_accessed_at,
+        session_created_at: row.session_created_at.into(),
+        session_accessed_at: row.session_accessed_at.into(),
         session_expires_at: lifetimes
-            .end(row.remember_me, row.session_created_at, row.session_accessed_at)
-            .min(row.session_expires_at),
+            .end(row.remember_me, row.session_created_at.into(), row.session_accessed_at.into())
+            .min(row.session_expires_at.into()),
         remember_me: row.remember_me,
         user_id: row.id,
         email: row.email.clone(),
         must_change_password: row.must_change_password,
-        password_expires_at: row.password_expires_at,
+        password_expires_at: row.password_expires_at.into(),
         hotel_scope: row.hotel_scope,
         roles: row.roles,
         permissions: row.permissions,
@@ -94,14 +98,14 @@ pub async fn of_session(
             active: row.active,
             email_verified: row.email_verified,
             failed_login_attempts: row.failed_login_attempts,
-            locked_until: row.locked_until,
-            last_login_at: row.last_login_at,
-            password_changed_at: row.password_changed_at,
+            locked_until: row.locked_until.into(),
+            last_login_at: row.last_login_at.into(),
+            password_changed_at: row.password_changed_at.into(),
             must_change_password: row.must_change_password,
             mfa_enabled: row.mfa_enabled,
             hotel_scope: row.hotel_scope,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
+            created_at: row.created_at.into(),
+            updated_at: row.updated_at.into(),
             created_by: row.created_by,
             updated_by: row.updated_by,
             role_ids: Some(row.role_ids),

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::batch::push_is_any;
 use super::changes::Topic;
 use super::page::{Page, PageRequest, push_after, reads_descending};
+use super::time::{MaybeTime, StoredTime};
 use super::users::HotelScope;
 use super::{Result, Transaction};
 
@@ -21,10 +22,14 @@ pub struct ApiKey {
     /// Sorted.
     pub permissions: Vec<String>,
     pub hotel_scope: HotelScope,
+    #[sqlx(try_from = "StoredTime")]
     pub created_at: DateTime<Utc>,
     pub created_by: Option<Uuid>,
+    #[sqlx(try_from = "MaybeTime")]
     pub last_used_at: Option<DateTime<Utc>>,
+    #[sqlx(try_from = "MaybeTime")]
     pub expires_at: Option<DateTime<Utc>>,
+    #[sqlx(try_from = "MaybeTime")]
     pub revoked_at: Option<DateTime<Utc>>,
     /// Ids of hotels, sorted; empty under scope ALL.
     pub hotels: Vec<String>,
@@ -92,7 +97,8 @@ pub async fn access(transaction: &mut Transaction, by: KeyBy<'_>, now: DateTime<
         KeyBy::Id(id) => (None, Some(id)),
     };
     let found = sqlx::query!(
-        r#"SELECT k.id, k.service_name, k.last_used_at, k.expires_at, k.hotel_scope AS "hotel_scope: HotelScope", k.permissions,
+        r#"SELECT k.id, k.service_name, k.last_used_at AS "last_used_at!: MaybeTime",
+                  k.expires_at AS "expires_at!: MaybeTime", k.hotel_scope AS "hotel_scope: HotelScope", k.permissions,
                   ARRAY(SELECT hotel_id FROM api_key_hotels given JOIN hotels h ON h.id = given.hotel_id
                          WHERE given.api_key_id = k.id AND h.active ORDER BY hotel_id) AS "hotels!",
                   ARRAY(SELECT hotel_id FROM api_key_hotels given
@@ -115,8 +121,8 @@ pub async fn access(transaction: &mut Transaction, by: KeyBy<'_>, now: DateTime<
     Ok(found.map(|row| KeyAccess {
         id: row.id,
         service_name: row.service_name,
-        last_used_at: row.last_used_at,
-        expires_at: row.expires_at,
+        last_used_at: row.last_used_at.into(),
+        expires_at: row.expires_at.into(),
         hotel_scope: row.hotel_scope,
         permissions: row.permissions,
         hotels: row.hotels,

@@ -11,6 +11,7 @@ use super::changes::Topic;
 use super::hotels::Hotel;
 use super::page::{Page, PageRequest};
 use super::roles::Role;
+use super::time::StoredTime;
 use super::transaction::begin_reading;
 use super::{Scope, hotels};
 
@@ -64,7 +65,8 @@ pub(super) async fn read(listener: &mut PgListener) -> sqlx::Result<Catalogue> {
     listener.execute(AssertSqlSafe(begin_reading(&Scope::system()))).await?;
     let roles = sqlx::query_as!(
         Role,
-        "SELECT id, name, display_name, description, permissions, active, system, created_at, updated_at FROM roles"
+        r#"SELECT id, name, display_name, description, permissions, active, system, created_at AS "created_at: StoredTime",
+                updated_at AS "updated_at: StoredTime" FROM roles"#
     )
     .fetch_all(&mut *listener)
     .await?;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::batch::push_is_any;
 use super::changes::Topic;
 use super::page::{Page, PageRequest, pages_by_parent, push_after, push_contains, reads_descending};
+use super::time::StoredTime;
 use super::{Result, Transaction};
 use crate::text::folding::search_words;
 use crate::text::nfc;
@@ -28,7 +29,9 @@ pub struct Hotel {
     /// Holds credentials of other systems: never shown as it is.
     pub pms_config: Option<Value>,
     pub active: bool,
+    #[sqlx(try_from = "StoredTime")]
     pub created_at: DateTime<Utc>,
+    #[sqlx(try_from = "StoredTime")]
     pub updated_at: DateTime<Utc>,
 }
 
@@ -237,8 +240,9 @@ pub async fn lock_shared(transaction: &mut Transaction, ids: &[String]) -> Resul
 pub async fn lock(transaction: &mut Transaction, id: &str) -> Result<Option<Hotel>> {
     Ok(sqlx::query_as!(
         Hotel,
-        "SELECT id, name, brand, country::text, city, address, pms_type, pms_config, active, created_at, updated_at
-           FROM hotels WHERE id = $1 FOR NO KEY UPDATE",
+        r#"SELECT id, name, brand, country::text, city, address, pms_type, pms_config, active,
+                created_at AS "created_at: StoredTime", updated_at AS "updated_at: StoredTime"
+           FROM hotels WHERE id = $1 FOR NO KEY UPDATE"#,
         id
     )
     .fetch_optional(transaction.statement())

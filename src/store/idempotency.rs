@@ -71,8 +71,16 @@ pub async fn keep_answer(
     Ok(())
 }
 
-/// Forgets the keys from before.
-pub async fn sweep(transaction: &mut Transaction, before: DateTime<Utc>) -> Result<()> {
-    sqlx::query!("DELETE FROM idempotency_keys WHERE created_at < $1", before).execute(transaction.statement()).await?;
-    Ok(())
+/// Forgets keys from before, up to `limit` of them; how many.
+pub async fn sweep(transaction: &mut Transaction, before: DateTime<Utc>, limit: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        "DELETE FROM idempotency_keys WHERE (caller, key_hash) IN (
+             SELECT caller, key_hash FROM idempotency_keys
+              WHERE created_at < $1 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        before,
+        limit
+    )
+    .execute(transaction.statement())
+    .await?;
+    Ok(done.rows_affected())
 }

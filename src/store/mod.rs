@@ -21,12 +21,14 @@ pub mod roles;
 mod route;
 pub mod seeds;
 pub mod serving_role;
+pub mod session_batches;
 pub mod session_ends;
 pub mod sessions;
 pub mod sign_in_failures;
 pub mod signing_keys;
 mod statement;
 pub mod text_keys;
+mod time;
 mod transaction;
 pub mod users;
 
@@ -41,7 +43,7 @@ use crate::telemetry::metrics;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No connection, or none free in time: the same request can succeed a moment later.
-    #[error("the database cannot be reached: {0}{hint}", hint = hint(.0))]
+    #[error("{passing}: {0}{hint}", passing = passing(.0), hint = hint(.0))]
     Unavailable(#[source] sqlx::Error),
     /// A unique value is somebody else's: an email address, a name.
     #[error("the database has such a row already: {0}")]
@@ -49,6 +51,20 @@ pub enum Error {
     /// Anything else: a defect here, or a schema that was changed by hand.
     #[error("the database refused a statement: {0}{hint}", hint = hint(.0))]
     Refused(#[source] sqlx::Error),
+}
+
+/// What went wrong for now, in words for an operator.
+fn passing(error: &sqlx::Error) -> &'static str {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    match code.as_deref() {
+        None => "the database cannot be reached",
+        Some("57014") => "the database stopped a statement that took too long",
+        Some("55P03") => "somebody else kept a row or a table locked for too long",
+        Some(code) if code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") => {
+            "the database cannot be reached"
+        }
+        Some(_) => "the database could not do it just now",
+    }
 }
 
 /// What an operator can do about it, where that is known.
@@ -64,6 +80,8 @@ fn hint(error: &sqlx::Error) -> &'static str {
         sqlx::Error::Database(error) => match error.code().as_deref() {
             Some("3D000") => "; check DATABASE_NAME, or make it with `voicehive database init --create-db`",
             Some("28P01" | "28000") => "; check DATABASE_USER and DATABASE_PASSWORD, and the server's pg_hba.conf",
+            Some("57014") => "; see database.statement_timeout, or who keeps the database busy",
+            Some("55P03") => "; see database.lock_timeout, and pg_stat_activity for a transaction that is not ended",
             Some("42501") => {
                 "; let a role that may do it run `voicehive database init`, see database.migration_username"
             }

@@ -84,6 +84,9 @@ impl Database {
             ("idle_in_transaction_session_timeout", settings.idle_transaction_timeout),
         ]
         .map(|(name, length)| (name, length.as_millis().to_string()));
+        // A schema of the role's own, which it would look through first, holds nothing of ours.
+        let [one, two, three] = limits;
+        let limits = [one, two, three, ("search_path", "public".to_owned())];
         let options = options.log_statements(LevelFilter::Trace).log_slow_statements(LevelFilter::Warn, SLOW);
         let owner = options.clone().application_name("voicehive migrations");
         let serving = options.clone().application_name("voicehive").options(limits.clone());
@@ -232,7 +235,8 @@ impl Database {
     /// A connection outside the pool, as the owner: for what changes the schema. Its statements take what they need, but
     /// wait for no lock for long: nothing may queue up behind it.
     pub(super) async fn owner_connection(&self) -> Result<PgConnection> {
-        self.connect(&self.owner.clone().options([("lock_timeout", "10s"), ("statement_timeout", "0")])).await
+        let options = [("lock_timeout", "10s"), ("statement_timeout", "0"), ("search_path", "public")];
+        self.connect(&self.owner.clone().options(options)).await
     }
 
     /// The same to another database of the server.

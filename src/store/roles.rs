@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::batch::push_is_any;
 use super::changes::Topic;
 use super::page::{Page, PageRequest, push_after, push_contains, reads_descending};
+use super::time::StoredTime;
 use super::{Result, Transaction};
 use crate::text::folding::search_words;
 
@@ -23,7 +24,9 @@ pub struct Role {
     pub permissions: Vec<String>,
     pub active: bool,
     pub system: bool,
+    #[sqlx(try_from = "StoredTime")]
     pub created_at: DateTime<Utc>,
+    #[sqlx(try_from = "StoredTime")]
     pub updated_at: DateTime<Utc>,
 }
 
@@ -91,8 +94,9 @@ pub async fn count(transaction: &mut Transaction, filter: &RoleFilter, at_most: 
 pub async fn by_ids(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<Role>> {
     Ok(sqlx::query_as!(
         Role,
-        "SELECT id, name, display_name, description, permissions, active, system, created_at, updated_at
-           FROM roles WHERE id = ANY($1)",
+        r#"SELECT id, name, display_name, description, permissions, active, system, created_at AS "created_at: StoredTime",
+                updated_at AS "updated_at: StoredTime"
+           FROM roles WHERE id = ANY($1)"#,
         ids
     )
     .fetch_all(transaction.statement())
@@ -103,8 +107,9 @@ pub async fn by_ids(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<R
 pub async fn by_name(transaction: &mut Transaction, name: &str) -> Result<Option<Role>> {
     Ok(sqlx::query_as!(
         Role,
-        "SELECT id, name, display_name, description, permissions, active, system, created_at, updated_at
-           FROM roles WHERE name = $1",
+        r#"SELECT id, name, display_name, description, permissions, active, system, created_at AS "created_at: StoredTime",
+                updated_at AS "updated_at: StoredTime"
+           FROM roles WHERE name = $1"#,
         name
     )
     .fetch_optional(transaction.statement())
@@ -115,8 +120,9 @@ pub async fn by_name(transaction: &mut Transaction, name: &str) -> Result<Option
 pub async fn granting(transaction: &mut Transaction, permissions: &[String]) -> Result<Vec<Role>> {
     Ok(sqlx::query_as!(
         Role,
-        "SELECT id, name, display_name, description, permissions, active, system, created_at, updated_at
-           FROM roles WHERE active AND permissions && $1",
+        r#"SELECT id, name, display_name, description, permissions, active, system, created_at AS "created_at: StoredTime",
+                updated_at AS "updated_at: StoredTime"
+           FROM roles WHERE active AND permissions && $1"#,
         permissions
     )
     .fetch_all(transaction.statement())
@@ -158,8 +164,9 @@ pub async fn by_users(transaction: &mut Transaction, users: &[Uuid]) -> Result<H
 pub async fn lock_shared(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<Role>> {
     Ok(sqlx::query_as!(
         Role,
-        "SELECT id, name, display_name, description, permissions, active, system, created_at, updated_at
-           FROM roles WHERE id = ANY($1) ORDER BY id FOR SHARE",
+        r#"SELECT id, name, display_name, description, permissions, active, system, created_at AS "created_at: StoredTime",
+                updated_at AS "updated_at: StoredTime"
+           FROM roles WHERE id = ANY($1) ORDER BY id FOR SHARE"#,
         ids
     )
     .fetch_all(transaction.statement())
@@ -170,8 +177,9 @@ pub async fn lock_shared(transaction: &mut Transaction, ids: &[Uuid]) -> Result<
 pub async fn lock(transaction: &mut Transaction, id: Uuid) -> Result<Option<Role>> {
     Ok(sqlx::query_as!(
         Role,
-        "SELECT id, name, display_name, description, permissions, active, system, created_at, updated_at
-           FROM roles WHERE id = $1 FOR UPDATE",
+        r#"SELECT id, name, display_name, description, permissions, active, system, created_at AS "created_at: StoredTime",
+                updated_at AS "updated_at: StoredTime"
+           FROM roles WHERE id = $1 FOR UPDATE"#,
         id
     )
     .fetch_optional(transaction.statement())

@@ -10,6 +10,7 @@ use super::batch::{push_is_any, push_table_of};
 use super::changes::Topic;
 use super::page::{Page, PageRequest, pages_by_parent, push_after, reads_descending};
 use super::session_ends::Lifetimes;
+use super::time::{MaybeTime, StoredTime};
 use super::{Result, Transaction};
 
 /// One sign-in on one device.
@@ -20,11 +21,15 @@ pub struct Session {
     pub ip_address: Option<String>,
     pub user_agent: Option<String>,
     pub device_fingerprint: Option<String>,
+    #[sqlx(try_from = "StoredTime")]
     pub created_at: DateTime<Utc>,
+    #[sqlx(try_from = "StoredTime")]
     pub accessed_at: DateTime<Utc>,
+    #[sqlx(try_from = "StoredTime")]
     pub expires_at: DateTime<Utc>,
     pub active: bool,
     pub revoked: bool,
+    #[sqlx(try_from = "MaybeTime")]
     pub revoked_at: Option<DateTime<Utc>>,
     pub revoke_reason: Option<String>,
 }
@@ -287,10 +292,12 @@ pub async fn rotation(
 ) -> Result<Option<Rotation>> {
     let rotation = sqlx::query_as!(
         Rotation,
-        "SELECT s.user_id, s.access_token_jti, s.refresh_token_jti, s.refresh_token_generation,
-                s.previous_refresh_token_jti, s.rotated_at, s.remember_me, s.created_at, s.accessed_at
+        r#"SELECT s.user_id, s.access_token_jti, s.refresh_token_jti, s.refresh_token_generation,
+                s.previous_refresh_token_jti, s.rotated_at AS "rotated_at: StoredTime",
+                s.remember_me, s.created_at AS "created_at: StoredTime", s.accessed_at AS "accessed_at: StoredTime"
            FROM user_sessions s JOIN users u ON u.id = s.user_id
-          WHERE s.id = $1 AND s.active AND NOT s.revoked AND s.expires_at > $2 AND u.active",
+          WHERE s.id = $1 AND s.active AND NOT s.revoked AND s.expires_at > $2 AND u.active
+            AND NOT EXISTS (SELECT FROM session_revocation r WHERE s.created_at <= r.begun_before)"#,
         id,
         now
     )
@@ -443,43 +450,6 @@ pub async fn devices(transaction: &mut Transaction, user_id: Uuid) -> Result<Vec
     .fetch_all(transaction.statement())
     .await?;
     Ok(rows.into_iter().map(|row| (row.device_fingerprint, row.ip_network)).collect())
-}
-
-/// Ends every session of everybody; how many were still going.
-pub async fn end_everywhere(transaction: &mut Transaction, reason: &str, now: DateTime<Utc>) -> Result<u64> {
-    transaction.changes(Topic::Everything);
-    transaction.take_time().await?;
-    let done = sqlx::query!(
-        "UPDATE user_sessions SET active = false, revoked = true, revoked_at = $1, revoke_reason = $2
-          WHERE id IN (SELECT id FROM user_sessions WHERE active AND NOT revoked AND expires_at > $1
-                        ORDER BY id FOR NO KEY UPDATE)",
-        now,
-        reason
-    )
-    .execute(transaction.statement())
-    .await?;
-    Ok(done.rows_affected())
-}
-
-/// Marks expired sessions as over and deletes those that ended before `keep_since`; how many of each.
-pub async fn sweep(transaction: &mut Transaction, now: DateTime<Utc>, keep_since: DateTime<Utc>) -> Result<(u64, u64)> {
-    let expired = sqlx::query!(
-        "UPDATE user_sessions SET active = false
-          WHERE id IN (SELECT id FROM user_sessions WHERE active AND expires_at <= $1 FOR NO KEY UPDATE SKIP LOCKED)",
-        now
-    )
-    .execute(transaction.statement())
-    .await?;
-    let deleted = sqlx::query!(
-        "DELETE FROM user_sessions
-          WHERE id IN (SELECT id FROM user_sessions
-                        WHERE NOT active AND least(expires_at, coalesce(revoked_at, expires_at)) < $1
-                          FOR UPDATE SKIP LOCKED)",
-        keep_since
-    )
-    .execute(transaction.statement())
-    .await?;
-    Ok((expired.rows_affected(), deleted.rows_affected()))
 }
 
 /// How many sessions are going.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::time::{MaybeTime, StoredTime};
 use super::{Result, Transaction};
 use crate::clock::after;
 
@@ -67,7 +68,8 @@ pub async fn read(
     let (kinds, subjects) = columns(counters);
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT asked.place AS "place!", f.failures, f.counting_since, f.locked_until FROM sign_in_failures f
+        r#"SELECT asked.place AS "place!", f.failures, f.counting_since AS "counting_since: StoredTime",
+                  f.locked_until AS "locked_until!: MaybeTime" FROM sign_in_failures f
              JOIN unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS asked(kind, subject, place)
                ON f.kind = asked.kind AND f.subject = asked.subject"#,
         &kinds,
@@ -95,7 +97,7 @@ pub async fn add(
     Ok(sqlx::query_as!(
         Count,
         // What was counted is over where its lock has run out, or where it never came to a lock within the time.
-        "INSERT INTO sign_in_failures AS f (kind, subject, failures, counting_since, locked_until)
+        r#"INSERT INTO sign_in_failures AS f (kind, subject, failures, counting_since, locked_until)
          VALUES ($1, $2, 1, $3, CASE WHEN 1 >= $5 THEN $6::timestamptz END)
          ON CONFLICT (kind, subject) DO UPDATE SET (failures, counting_since, locked_until) = (
              SELECT counted.failures, counted.since,
@@ -104,7 +106,7 @@ pub async fn add(
                             CASE WHEN over THEN $3 ELSE f.counting_since END AS since,
                             CASE WHEN NOT over THEN f.locked_until END AS locked_until
                        FROM (SELECT coalesce(f.locked_until <= $3, f.counting_since <= $4) AS over) AS judged) AS counted)
-         RETURNING failures, locked_until",
+         RETURNING failures, locked_until AS "locked_until!: MaybeTime""#,
         counter.counted_for.as_str(),
         &counter.subject[..],
         now,
@@ -121,7 +123,7 @@ pub async fn add(
 pub async fn hold(transaction: &mut Transaction, counters: &[Counter]) -> Result<Vec<Option<DateTime<Utc>>>> {
     let (kinds, subjects) = columns(counters);
     let rows = sqlx::query!(
-        r#"SELECT asked.place AS "place!", f.locked_until FROM sign_in_failures f
+        r#"SELECT asked.place AS "place!", f.locked_until AS "locked_until!: MaybeTime" FROM sign_in_failures f
              JOIN unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS asked(kind, subject, place)
                ON f.kind = asked.kind AND f.subject = asked.subject
             ORDER BY f.kind DESC, f.subject FOR UPDATE OF f"#,
@@ -130,7 +132,7 @@ pub async fn hold(transaction: &mut Transaction, counters: &[Counter]) -> Result
     )
     .fetch_all(transaction.statement())
     .await?;
-    let lock_of = |place: i64| rows.iter().find(|row| row.place == place).and_then(|row| row.locked_until);
+    let lock_of = |place: i64| rows.iter().find(|row| row.place == place).and_then(|row| row.locked_until.into());
     Ok((1..).take(counters.len()).map(lock_of).collect())
 }
 
@@ -156,13 +158,15 @@ pub async fn clear(transaction: &mut Transaction, counters: &[Counter]) -> Resul
     Ok(done.rows_affected())
 }
 
-/// Drops counters that no longer count.
-pub async fn sweep(transaction: &mut Transaction, before: DateTime<Utc>) -> Result<u64> {
+/// Drops counters that no longer count, up to `limit` of them; how many.
+pub async fn sweep(transaction: &mut Transaction, before: DateTime<Utc>, limit: i64) -> Result<u64> {
     let done = sqlx::query!(
         "DELETE FROM sign_in_failures WHERE (kind, subject) IN (
              SELECT kind, subject FROM sign_in_failures
-              WHERE counting_since < $1 AND coalesce(locked_until < $1, true) FOR UPDATE SKIP LOCKED)",
-        before
+              WHERE counting_since < $1 AND coalesce(locked_until < $1, true)
+              ORDER BY counting_since LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        before,
+        limit
     )
     .execute(transaction.statement())
     .await?;

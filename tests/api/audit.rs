@@ -246,6 +246,7 @@ async fn a_person_is_erased_and_the_trail_stays_whole() {
 
     let answer = admin.mutate("deleteUser", json!({ "id": id }), "deletedId").await;
     assert_eq!(answer.data("/deleteUser/deletedId"), &id);
+    assert!(app.identity.erase_traces().await.expect("erased") > 0);
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> '_sqlx_migrations'",
     )
@@ -264,8 +265,8 @@ async fn a_person_is_erased_and_the_trail_stays_whole() {
     }
     assert_eq!(app.count("SELECT count(*) FROM sign_in_failures WHERE kind <> 'address'").await, 0);
     let after = events(&admin, json!({ "subject": id })).await;
-    assert_eq!(types(&after)[0], "user_deleted");
-    assert_eq!(types(&after)[1..], types(&before), "what happened stays");
+    assert_eq!(types(&after)[..2], ["user_erased", "user_deleted"]);
+    assert_eq!(types(&after)[2..], types(&before), "what happened stays");
     for event in &after {
         assert_eq!(event["subject"], Value::Null);
         let by_person = event["actorId"] == id || event["actorId"].is_null();

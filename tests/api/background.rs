@@ -32,8 +32,8 @@ async fn what_is_over_is_swept_once() {
         let (mut expired, mut deleted) = (0, 0);
         for sweep in sweeps {
             let swept = sweep.await.expect("ends").expect("swept");
-            expired += swept.0;
-            deleted += swept.1;
+            expired += swept.expired;
+            deleted += swept.deleted;
         }
         let left = servers[0].count(&format!("SELECT count(*) FROM user_sessions WHERE {state}")).await;
         let told = i64::try_from(expired + deleted).expect("a number");

@@ -14,6 +14,9 @@ use crate::store::sessions;
 use crate::store::users::changes::{self, NewPassword, Pairs, UserState};
 use crate::store::{self, Scope, Transaction, Writes, access};
 
+/// How far ahead another server's clock can have been.
+const FURTHEST_AHEAD: TimeDelta = TimeDelta::days(1);
+
 /// Users under change.
 pub(in crate::identity) struct UserChange {
     pub transaction: Transaction,
@@ -232,9 +235,10 @@ pub(in crate::identity) fn email_taken() -> Failure {
 }
 
 /// Now, but after the change before, whatever another server's clock said then: replayed in the order of time, changes end
-/// as they did.
+/// as they did. What lies further ahead than any server's clock was put there by other means, and is not followed.
 pub(in crate::identity) fn later_than(last_change: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
-    now.max(last_change + TimeDelta::microseconds(1))
+    let next = last_change + TimeDelta::microseconds(1);
+    if next > now + FURTHEST_AHEAD { now } else { now.max(next) }
 }
 
 /// What the rules have allowed, row-level security must allow as well: nothing is half done in silence.

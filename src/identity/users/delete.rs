@@ -6,12 +6,16 @@ use super::change::as_allowed;
 use crate::identity::audit::{Happening, fields_of_user, user_gid};
 use crate::identity::rules::{self, UserAction};
 use crate::identity::{Caller, Failure, Identity};
+use crate::store::audit::{erasures, repeats};
 use crate::store::users::changes;
-use crate::store::{Writes, audit};
+use crate::store::{self, Writes};
+
+/// Events that are gone over in one transaction.
+const BATCH: i32 = 1_000;
 
 impl Identity {
-    /// Erases a user: name, email address, sessions, what was counted against them, and what the audit trail tells of them.
-    /// That something happened to this id stays.
+    /// Erases a user: name, email address, sessions and what was counted against them at once, and soon after what the audit
+    /// trail tells of them, however much that is. That something happened to this id stays.
     pub async fn delete_user(&self, caller: &Caller, id: Uuid) -> Result<(), Failure> {
         let outcome = self.try_delete_user(caller, id).await;
         self.noting_refusals(caller, "delete_user", Some(user_gid(id)), outcome).await
@@ -30,10 +34,10 @@ impl Identity {
             let others = changes::administrators_besides(&mut transaction, &[id], rules::ADMINISTRATOR).await?;
             rules::keeps_an_administrator(others, "id")?;
         }
-        audit::repeats::erase_person(&mut transaction, id).await?;
+        repeats::erase_person(&mut transaction, id).await?;
+        erasures::begin(&mut transaction, id, now).await?;
         transaction.act_as(&rules::scope_of_actor(&actor), Writes::Users).await?;
         as_allowed(changes::delete(&mut transaction, id).await?, 1)?;
-        audit::erase_person(&mut transaction, id).await?;
         let happening = Happening::new("user_deleted")
             .by(&actor)
             .about((&user).into())
@@ -43,5 +47,24 @@ impl Identity {
         transaction.commit().await?;
         tracing::info!(actor = %actor, user_id = %id, "user_deleted");
         Ok(())
+    }
+
+    /// Erases what the audit trail tells of people whose accounts are gone; how many events there were. Cut off anywhere, it is
+    /// gone on with from there, by this server or another.
+    pub async fn erase_traces(&self) -> store::Result<u64> {
+        let mut events = 0;
+        loop {
+            let mut transaction = self.database.background().await?;
+            let Some(person) = erasures::next(&mut transaction).await? else { return Ok(events) };
+            let found = erasures::go_on(&mut transaction, person, BATCH).await?;
+            events += u64::from(found.unsigned_abs());
+            if found < BATCH {
+                let all = erasures::finish(&mut transaction, person).await?;
+                let happening = Happening::new("user_erased").to(user_gid(person)).with("events", all);
+                self.record_own(&mut transaction, happening, self.clock.now()).await?;
+                tracing::info!(user_id = %person, events = all, "user_erased");
+            }
+            transaction.commit().await?;
+        }
     }
 }

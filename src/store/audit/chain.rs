@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::store::time::StoredTime;
 use crate::store::{Result, Transaction};
 
 /// An advisory lock: the ASCII codes of "voicesea".
@@ -148,7 +149,7 @@ pub async fn head(transaction: &mut Transaction) -> Result<Option<(i64, Vec<u8>)
 pub async fn unsealed(transaction: &mut Transaction, limit: i64) -> Result<Vec<StoredEvent>> {
     Ok(sqlx::query_as!(
         StoredEvent,
-        r#"SELECT e.id, e.occurred_at, e.type AS event_type, e.outcome, e.actor, e.subject, e.about, e.hotels,
+        r#"SELECT e.id, e.occurred_at AS "occurred_at: StoredTime", e.type AS event_type, e.outcome, e.actor, e.subject, e.about, e.hotels,
                   e.request_id, e.detail::text AS "detail!", e.ip_address, e.user_agent, e.origin_salt, e.origin_digest,
                   e.personal::text AS personal, e.personal_salt, e.personal_digest
              FROM audit_events_unsealed u JOIN audit_events e ON e.occurred_at = u.occurred_at AND e.id = u.event_id
@@ -202,7 +203,7 @@ pub async fn seals_after(transaction: &mut Transaction, number: i64, limit: i64)
 pub async fn events_of(transaction: &mut Transaction, seal: &Seal) -> Result<Vec<StoredEvent>> {
     Ok(sqlx::query_as!(
         StoredEvent,
-        r#"SELECT e.id, e.occurred_at, e.type AS event_type, e.outcome, e.actor, e.subject, e.about, e.hotels,
+        r#"SELECT e.id, e.occurred_at AS "occurred_at: StoredTime", e.type AS event_type, e.outcome, e.actor, e.subject, e.about, e.hotels,
                   e.request_id, e.detail::text AS "detail!", e.ip_address, e.user_agent, e.origin_salt, e.origin_digest,
                   e.personal::text AS personal, e.personal_salt, e.personal_digest
              FROM audit_events e WHERE e.id = ANY($1)"#,

@@ -10,12 +10,14 @@ use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use crate::store::page::{Page, PageRequest, push_after, reads_descending};
+use crate::store::time::StoredTime;
 use crate::store::{Result, Transaction};
 
 /// An event as everyone who may see it sees it, `detail` and `personal` apart.
 #[derive(Clone, Debug, FromRow)]
 pub struct AuditEvent {
     pub id: Uuid,
+    #[sqlx(try_from = "StoredTime")]
     pub occurred_at: DateTime<Utc>,
     #[sqlx(rename = "type")]
     pub event_type: String,

@@ -1,7 +1,8 @@
 //! Audit events: appended in the transaction that does what they tell of, read by [`events`], proved whole by [`chain`],
-//! kept by the month by [`partitions`].
+//! kept by the month by [`partitions`], and silent about people who are gone by [`erasures`].
 
 pub mod chain;
+pub mod erasures;
 pub mod events;
 pub mod partitions;
 pub mod repeats;
@@ -127,10 +128,4 @@ pub async fn append(transaction: &mut Transaction, origin: Origin<'_>, events: &
 
 fn outcome(success: bool) -> &'static str {
     if success { "SUCCESS" } else { "FAILURE" }
-}
-
-/// Erases what the trail tells of a person whose account has been deleted.
-pub async fn erase_person(transaction: &mut Transaction, person: Uuid) -> Result<()> {
-    sqlx::query!("SELECT erase_person_from_audit_events($1)", person).fetch_one(transaction.statement()).await?;
-    Ok(())
 }

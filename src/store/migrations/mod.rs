@@ -6,9 +6,9 @@ mod status;
 
 use std::time::{Duration, Instant};
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::{MigrateError, Migration, Migrator};
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Connection, Executor};
+use sqlx::{AssertSqlSafe, Connection, Executor, SqlSafeStr};
 
 pub use status::{Applied as AppliedMigration, Drift, Pending, Status, status};
 
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_mins(5);
 const OLDEST_SUPPORTED: u32 = 150_000;
 
 /// The tables of the migrations; the months of the audit trail are partitions of two of them.
-pub(super) const TABLES: [&str; 19] = [
+pub(super) const TABLES: [&str; 21] = [
     "api_key_hotels",
     "api_keys",
     "audit_event_hotels",
@@ -32,10 +32,12 @@ pub(super) const TABLES: [&str; 19] = [
     "audit_events_unsealed",
     "audit_repeats",
     "audit_seals",
+    "erasures",
     "hotels",
     "idempotency_keys",
     "roles",
     "seeds",
+    "session_revocation",
     "sign_in_failures",
     "signing_keys",
     "user_hotels",
@@ -102,6 +104,12 @@ fn hint(error: &MigrateError) -> &'static str {
              roles, or someone who may does it once: CREATE ROLE voicehive_app NOLOGIN; ALTER ROLE voicehive_app NOINHERIT; CREATE ROLE \
              voicehive_all NOLOGIN; GRANT voicehive_all TO voicehive_app (since PostgreSQL 16 WITH INHERIT FALSE, SET TRUE); GRANT voicehive_app TO it WITH ADMIN OPTION"
         }
+        Some("3F000") => {
+            "; the schema public is missing: whoever owns the database makes it once: CREATE SCHEMA public"
+        }
+        Some("42704") => {
+            "; where pg_trgm is in a schema of its own, the role that migrates must be allowed to use it: GRANT USAGE ON SCHEMA ... TO it"
+        }
         Some("0A000" | "58P01") => {
             "; install what ships with PostgreSQL beside the server itself (the package postgresql-contrib)"
         }
@@ -165,7 +173,22 @@ async fn begin(database: &Database) -> Result<PgConnection, MigrationError> {
     let mut connection = database.owner_connection().await?;
     check_version(&mut connection).await?;
     lock(&mut connection).await?;
+    look_for_extensions(&mut connection).await?;
     Ok(connection)
+}
+
+/// Has what belongs to an extension found where somebody has put it: that need not be where our tables are.
+async fn look_for_extensions(connection: &mut PgConnection) -> Result<(), MigrationError> {
+    let elsewhere = sqlx::query_scalar!(
+        r#"SELECT quote_ident(n.nspname) AS "schema!" FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+            WHERE e.extname = 'pg_trgm' AND n.nspname <> 'public'"#
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    if let Some(schema) = elsewhere {
+        connection.execute(AssertSqlSafe(format!("SET search_path = public, {schema}"))).await?;
+    }
+    Ok(())
 }
 
 async fn check_version(connection: &mut PgConnection) -> Result<(), MigrationError> {
@@ -209,14 +232,14 @@ async fn prepare(
         applied
     } else if legacy::is_there(connection).await? {
         return Err(MigrationError::Legacy);
-    } else if status::applied(connection).await?.is_empty() && migrator().iter().all(|migration| !migration.no_tx) {
+    } else if status::applied(connection).await?.is_empty() {
         // A new database: what fails half-way leaves it as empty as it was.
         let mut transaction = connection.begin().await?;
         let applied = migrate(&mut transaction).await?;
         transaction.commit().await?;
         applied
     } else {
-        migrate(connection).await?
+        migrate_in_use(connection).await?
     };
     if let Some(on) = wanted.row_security {
         let mut transaction = connection.begin().await?;
@@ -233,12 +256,56 @@ fn migrator() -> Migrator {
     migrator
 }
 
-async fn migrate(connection: &mut PgConnection) -> Result<Applied, MigrationError> {
+/// Applies what is missing within one transaction, in which nothing can be made beside others' work.
+async fn migrate(transaction: &mut PgConnection) -> Result<Applied, MigrationError> {
+    let in_one_transaction = |migration: &Migration| Migration {
+        sql: AssertSqlSafe(migration.sql.as_str().replace("CONCURRENTLY ", "")).into_sql_str(),
+        no_tx: false,
+        ..migration.clone()
+    };
+    let mut whole = Migrator::with_migrations(migrator().iter().map(in_one_transaction).collect());
+    whole.set_locking(false);
+    let before = status::applied(transaction).await?.len();
+    whole.run(&mut *transaction).await?;
+    Ok(Applied { now: whole.iter().count().saturating_sub(before), all: whole.iter().count() })
+}
+
+/// Applies what is missing to tables that others work on.
+async fn migrate_in_use(connection: &mut PgConnection) -> Result<Applied, MigrationError> {
     let migrator = migrator();
-    let before = status::applied(connection).await?.len();
+    let applied = status::applied(connection).await?;
+    let is_missing = |migration: &&Migration| applied.iter().all(|applied| applied.version != migration.version);
+    for migration in migrator.iter().filter(|migration| migration.no_tx).filter(is_missing) {
+        migrator.run_to(migration.version - 1, &mut *connection).await?;
+        let made = make_beside(connection, migration.sql.as_str()).await;
+        made.map_err(|error| MigrateError::ExecuteMigration(error, migration.version))?;
+        migrator.skip(&mut *connection, Some(migration.version)).await?;
+    }
     migrator.run(&mut *connection).await?;
     let all = migrator.iter().count();
-    Ok(Applied { now: all.saturating_sub(before), all })
+    Ok(Applied { now: all.saturating_sub(applied.len()), all })
+}
+
+/// Makes indexes while others read and write, each by a statement of its own: within a transaction PostgreSQL refuses to.
+async fn make_beside(connection: &mut PgConnection, sql: &str) -> sqlx::Result<()> {
+    // What was cut off half-way has left an index that is of no use and bears the name.
+    let broken = sqlx::query_scalar!(
+        r#"SELECT quote_ident(c.relname) AS "name!" FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+            WHERE NOT i.indisvalid AND c.relnamespace = 'public'::regnamespace AND strpos($1, ' ' || c.relname || ' ') > 0"#,
+        sql
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    // It waits for those who began before it, and nobody waits for it.
+    connection.execute("SET lock_timeout = 0").await?;
+    for name in broken {
+        connection.execute(AssertSqlSafe(format!("DROP INDEX CONCURRENTLY public.{name}"))).await?;
+    }
+    for statement in sql.split(';').filter(|statement| !statement.trim().is_empty()) {
+        connection.execute(AssertSqlSafe(statement.to_owned())).await?;
+    }
+    connection.execute("RESET lock_timeout").await?;
+    Ok(())
 }
 
 /// Lets the role that serves act as `voicehive_app`, where it is another one than the owner.

@@ -7,7 +7,7 @@ use sqlx::migrate::MigrationType;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, FromRow};
 
-use super::{Database, MigrationError, Result, TABLES, legacy, migrator, reset::FUNCTIONS};
+use super::{Database, MigrationError, Result, TABLES, legacy, look_for_extensions, migrator, reset::FUNCTIONS};
 
 /// The schema that all migrations together make, a line a thing, as [`catalogue`] tells it. A test keeps it true.
 const EXPECTED: &str = include_str!("../../../migrations/schema.txt");
@@ -56,6 +56,7 @@ pub struct Status {
 /// Looks at the schema as the owner, and changes nothing.
 pub async fn status(database: &Database) -> Result<Status, MigrationError> {
     let mut connection = database.owner_connection().await?;
+    look_for_extensions(&mut connection).await?;
     let applied = applied(&mut connection).await?;
     let legacy = legacy::is_there(&mut connection).await?;
     let migrator = migrator();

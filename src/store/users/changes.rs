@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::HotelScope;
 use crate::store::changes::Topic;
+use crate::store::time::{MaybeTime, StoredTime};
 use crate::store::{Result, Transaction};
 use crate::telemetry::metrics;
 
@@ -81,7 +82,8 @@ pub async fn states(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<U
     Ok(sqlx::query_as!(
         UserState,
         r#"SELECT u.id, u.email, u.first_name, u.last_name, u.active, u.email_verified, u.must_change_password,
-                  u.failed_login_attempts, u.locked_until, u.hotel_scope AS "hotel_scope: HotelScope", u.updated_at,
+                  u.failed_login_attempts, u.locked_until AS "locked_until!: MaybeTime",
+                  u.hotel_scope AS "hotel_scope: HotelScope", u.updated_at AS "updated_at: StoredTime",
                   ARRAY(SELECT r.name FROM user_roles held JOIN roles r ON r.id = held.role_id
                          WHERE held.user_id = u.id ORDER BY r.name) AS "roles!",
                   ARRAY(SELECT DISTINCT granted FROM user_roles held JOIN roles r ON r.id = held.role_id,

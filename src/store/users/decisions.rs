@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{HotelScope, push_visible};
 use crate::store::batch::{push_is_any, push_table_of};
+use crate::store::time::MaybeTime;
 use crate::store::{Result, Transaction, hotels};
 
 /// What is to be decided.
@@ -55,6 +56,7 @@ struct Ground {
     key: Option<String>,
     active: Option<bool>,
     has_active_hotel: Option<bool>,
+    #[sqlx(try_from = "MaybeTime")]
     locked_until: Option<DateTime<Utc>>,
     hotel_scope: Option<HotelScope>,
     roles: Option<Vec<Uuid>>,

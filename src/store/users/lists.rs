@@ -1,8 +1,9 @@
 //! Lists of users, each a page for many parents in one statement, and how many there are.
 //!
 //! Each comes off an index in the list's own order and stops when the page is full, so that it costs the same among a
-//! thousand users and among ten million. A list in another order than that in which users were made goes over a hotel's
-//! staff, or a role's holders, where they are few.
+//! thousand users and among ten million. A list in another order than that in which users were made, or of some of them
+//! alone, goes over a hotel's staff, or a role's holders, where they are few; where they are many it goes over users in its
+//! order and leaves out others. PostgreSQL cannot choose: one statement asks for many parents, and one of them may have most.
 
 use std::collections::HashMap;
 
@@ -22,6 +23,8 @@ use crate::text::folding::{search_key, search_words};
 /// How many users, in the list's order, are looked at for a text before the index of texts is asked. What many have is
 /// found among the first: asking the index for it would bring all of them. What is not is rare, and quickly had from there.
 const LOOKED_THROUGH: u32 = 20_000;
+/// The most users of a hotel or a role that are all looked at for a page.
+const FEW: u32 = 5_000;
 /// The shortest text that the index of texts, which is one of three letters each, finds.
 const SHORTEST_INDEXED: usize = 3;
 
@@ -94,28 +97,52 @@ struct Way {
     made: [&'static str; 2],
     /// It leads only to users in the reader's sight.
     is_in_sight: bool,
+    /// Where it goes by an assignment, of which a parent may have very many.
+    assignment: Option<Assignment>,
+}
+
+/// What assigns users to a parent.
+#[derive(Clone, Copy)]
+struct Assignment {
+    table: &'static str,
+    is_parents: &'static str,
+    user: &'static str,
 }
 
 impl Way {
-    const ANY: Self = Self { from: "users u WHERE true", made: ["u.created_at", "u.id"], is_in_sight: false };
+    const ANY: Self =
+        Self { from: "users u WHERE true", made: ["u.created_at", "u.id"], is_in_sight: false, assignment: None };
     const ROLE: Self = Self {
         from: "user_roles held JOIN users u ON u.id = held.user_id WHERE held.role_id = parent.key",
         made: ["held.user_created_at", "held.user_id"],
         is_in_sight: false,
+        assignment: Some(Assignment {
+            table: "user_roles held",
+            is_parents: "held.role_id = parent.key",
+            user: "held.user_id",
+        }),
     };
     const STAFF: Self = Self {
         from: "user_hotels reach JOIN users u ON u.id = reach.user_id WHERE reach.hotel_id = parent.key",
         made: ["reach.user_created_at", "reach.user_id"],
         is_in_sight: false,
+        assignment: Some(Assignment {
+            table: "user_hotels reach",
+            is_parents: "reach.hotel_id = parent.key",
+            user: "reach.user_id",
+        }),
     };
     /// The staff of hotels that are the reader's own.
     const COLLEAGUES: Self = Self { is_in_sight: true, ..Self::STAFF };
+    /// OFFSET 0 has it asked of each of those few, and not gathered for all of the hotel's staff.
     const EVERYWHERE: Self = Self {
         from: "users u WHERE u.hotel_scope = 'ALL' \
                AND EXISTS (SELECT 1 FROM hotels open WHERE open.id = parent.key AND open.active) \
-               AND NOT EXISTS (SELECT 1 FROM user_hotels reach WHERE reach.user_id = u.id AND reach.hotel_id = parent.key)",
+               AND NOT EXISTS (SELECT 1 FROM user_hotels reach \
+                                WHERE reach.user_id = u.id AND reach.hotel_id = parent.key OFFSET 0)",
         made: ["u.created_at", "u.id"],
         is_in_sight: false,
+        assignment: None,
     };
 
     fn push_from(&self, query: &mut QueryBuilder<Postgres>, transaction: &Transaction) {
@@ -124,6 +151,23 @@ impl Way {
             push_visible(query, transaction);
         }
     }
+
+    /// The same from the users' side, for a parent with many.
+    fn push_from_users(&self, query: &mut QueryBuilder<Postgres>, transaction: &Transaction, by: Assignment) {
+        let Assignment { table, is_parents, user } = by;
+        query.push("users u WHERE size.is_large AND EXISTS (SELECT 1 FROM ");
+        query.push(format_args!("{table} WHERE {user} = u.id AND {is_parents} OFFSET 0)"));
+        if !self.is_in_sight {
+            push_visible(query, transaction);
+        }
+    }
+}
+
+/// Pushes whether a parent has more users by these ways than all are looked at.
+fn push_size(query: &mut QueryBuilder<Postgres>, ways: &[Way]) {
+    let Some(Assignment { table, is_parents, .. }) = ways.iter().find_map(|way| way.assignment) else { return };
+    query.push(format_args!(" CROSS JOIN LATERAL (SELECT count(*) > {FEW} AS is_large FROM (SELECT FROM {table}"));
+    query.push(format_args!(" WHERE {is_parents} LIMIT {}) looked_at) size", FEW + 1));
 }
 
 struct ListedUser {
@@ -244,10 +288,32 @@ pub async fn pages(
             query.push(", parent.key::text AS parent");
             reading.push_key(&mut query);
             kind.push_from(&mut query);
+            let ways = kind.ways(transaction.scope());
+            let by_index = order.field == UserOrderField::CreatedAt && *filter == UserFilter::default();
+            if !by_index {
+                push_size(&mut query, ways);
+            }
             query.push(" CROSS JOIN LATERAL (SELECT * FROM (");
-            for (n, way) in kind.ways(transaction.scope()).iter().enumerate() {
+            for (n, way) in ways.iter().enumerate() {
+                query.push(if n == 0 { "(" } else { " UNION ALL (" });
+                if let Some(by) = way.assignment.filter(|_| !by_index) {
+                    query.push("SELECT * FROM (SELECT u.* FROM ");
+                    way.push_from(&mut query, transaction);
+                    query.push(" AND NOT size.is_large");
+                    push_filter(&mut query, transaction, filter);
+                    reading.push_after(&mut query, listed);
+                    query.push(" OFFSET 0) u");
+                    reading.push_order_and_limit(&mut query, listed);
+                    query.push(") UNION ALL (SELECT u.* FROM ");
+                    way.push_from_users(&mut query, transaction, by);
+                    push_filter(&mut query, transaction, filter);
+                    reading.push_after(&mut query, listed);
+                    reading.push_order_and_limit(&mut query, listed);
+                    query.push(")");
+                    continue;
+                }
                 let columns = reading.columns(way);
-                query.push(if n == 0 { "(SELECT u.* FROM " } else { " UNION ALL (SELECT u.* FROM " });
+                query.push("SELECT u.* FROM ");
                 way.push_from(&mut query, transaction);
                 push_filter(&mut query, transaction, filter);
                 reading.push_after(&mut query, columns);
@@ -314,10 +380,22 @@ pub async fn counts(
     let kind = Parents::from(parents);
     let mut query = QueryBuilder::new("SELECT parent.key::text, counted.users");
     kind.push_from(&mut query);
+    let ways = kind.ways(transaction.scope());
+    // Up to a cap that is soon reached from either side; without one all are gone over anyway.
+    let splits = at_most.is_some() && *filter != UserFilter::default();
+    if splits {
+        push_size(&mut query, ways);
+    }
     query.push(" CROSS JOIN LATERAL (SELECT count(*) AS users FROM (");
-    for (n, way) in kind.ways(transaction.scope()).iter().enumerate() {
+    for (n, way) in ways.iter().enumerate() {
         query.push(if n == 0 { "SELECT 1 FROM " } else { " UNION ALL SELECT 1 FROM " });
         way.push_from(&mut query, transaction);
+        if let Some(by) = way.assignment.filter(|_| splits) {
+            query.push(" AND NOT size.is_large");
+            push_filter(&mut query, transaction, filter);
+            query.push(" UNION ALL SELECT 1 FROM ");
+            way.push_from_users(&mut query, transaction, by);
+        }
         push_filter(&mut query, transaction, filter);
     }
     query.push(" LIMIT ").push_bind(at_most).push(") listed) counted");

@@ -17,6 +17,7 @@ pub use lists::{UsersOf, counts, pages};
 
 use super::batch::push_is_any;
 use super::{Result, Transaction};
+use crate::store::time::{MaybeTime, StoredTime};
 
 /// Which hotels a user or an API key reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, sqlx::Type)]
@@ -107,14 +108,14 @@ impl FromRow<'_, PgRow> for User {
             active: row.try_get(4)?,
             email_verified: row.try_get(5)?,
             failed_login_attempts: row.try_get(6)?,
-            locked_until: row.try_get(7)?,
-            last_login_at: row.try_get(8)?,
-            password_changed_at: row.try_get(9)?,
+            locked_until: row.try_get::<MaybeTime, _>(7)?.into(),
+            last_login_at: row.try_get::<MaybeTime, _>(8)?.into(),
+            password_changed_at: row.try_get::<MaybeTime, _>(9)?.into(),
             must_change_password: row.try_get(10)?,
             mfa_enabled: row.try_get(11)?,
             hotel_scope: row.try_get(12)?,
-            created_at: row.try_get(13)?,
-            updated_at: row.try_get(14)?,
+            created_at: row.try_get::<StoredTime, _>(13)?.into(),
+            updated_at: row.try_get::<StoredTime, _>(14)?.into(),
             created_by: row.try_get(15)?,
             updated_by: row.try_get(16)?,
             role_ids: row.try_get(17)?,

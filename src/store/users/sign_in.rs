@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::HotelScope;
 use crate::store::changes::Topic;
+use crate::store::time::MaybeTime;
 use crate::store::{Result, Transaction};
 
 /// What sign-in needs to know of an account.
@@ -31,9 +32,9 @@ pub async fn credentials_by_email(transaction: &mut Transaction, email: &str) ->
     Ok(sqlx::query_as!(
         Credentials,
         r#"SELECT u.id AS user_id, u.email, u.first_name, u.last_name, u.password_hash, u.active, u.email_verified,
-                  u.locked_until, u.hotel_scope AS "hotel_scope: HotelScope",
+                  u.locked_until AS "locked_until!: MaybeTime", u.hotel_scope AS "hotel_scope: HotelScope",
                   CASE WHEN u.must_change_password AND u.temporary_password_expires_at > coalesce(u.password_changed_at, '-infinity')
-                       THEN u.temporary_password_expires_at END AS password_expires_at,
+                       THEN u.temporary_password_expires_at END AS "password_expires_at!: MaybeTime",
                   ARRAY(SELECT hotel_id FROM user_hotels reach WHERE reach.user_id = u.id ORDER BY hotel_id) AS "hotels!"
              FROM users u WHERE u.email = $1"#,
         email
@@ -47,9 +48,9 @@ pub async fn credentials_by_id(transaction: &mut Transaction, id: Uuid) -> Resul
     Ok(sqlx::query_as!(
         Credentials,
         r#"SELECT u.id AS user_id, u.email, u.first_name, u.last_name, u.password_hash, u.active, u.email_verified,
-                  u.locked_until, u.hotel_scope AS "hotel_scope: HotelScope",
+                  u.locked_until AS "locked_until!: MaybeTime", u.hotel_scope AS "hotel_scope: HotelScope",
                   CASE WHEN u.must_change_password AND u.temporary_password_expires_at > coalesce(u.password_changed_at, '-infinity')
-                       THEN u.temporary_password_expires_at END AS password_expires_at,
+                       THEN u.temporary_password_expires_at END AS "password_expires_at!: MaybeTime",
                   ARRAY(SELECT hotel_id FROM user_hotels reach WHERE reach.user_id = u.id ORDER BY hotel_id) AS "hotels!"
              FROM users u WHERE u.id = $1"#,
         id

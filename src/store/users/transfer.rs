@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::HotelScope;
 use super::changes::Pairs;
+use crate::store::time::{MaybeTime, StoredTime};
 use crate::store::{Result, Transaction};
 
 /// A user with everything that is kept in a file. Lists are sorted.
@@ -35,8 +36,9 @@ pub async fn each<E: From<crate::store::Error>>(
     let mut rows = sqlx::query_as!(
         UserRow,
         r#"SELECT u.id, u.email, u.password_hash, u.first_name, u.last_name, u.active, u.email_verified,
-                  u.must_change_password, u.hotel_scope AS "hotel_scope: HotelScope", u.created_at,
-                  u.password_changed_at, u.last_login_at,
+                  u.must_change_password, u.hotel_scope AS "hotel_scope: HotelScope",
+                  u.created_at AS "created_at: StoredTime", u.password_changed_at AS "password_changed_at!: MaybeTime",
+                  u.last_login_at AS "last_login_at!: MaybeTime",
                   ARRAY(SELECT r.name FROM user_roles held JOIN roles r ON r.id = held.role_id
                          WHERE held.user_id = u.id ORDER BY r.name) AS "roles!",
                   ARRAY(SELECT hotel_id FROM user_hotels reach

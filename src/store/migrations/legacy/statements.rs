@@ -137,7 +137,7 @@ pub const LEFT_BEHIND: &str = "
     ORDER BY 1";
 
 /// What cannot be taken over: what it is, and a statement that names each of it.
-pub const PROBLEMS: [(&str, &str); 12] = [
+pub const PROBLEMS: [(&str, &str); 13] = [
     (
         "users with one email address, but for upper and lower case",
         "SELECT string_agg(id::text, ' and ') FROM voicehive_old.users
@@ -207,6 +207,19 @@ pub const PROBLEMS: [(&str, &str); 12] = [
     (
         "hotels whose country is not two letters",
         "SELECT id::text FROM voicehive_old.hotels WHERE country !~ '^[A-Za-z]{2}$'",
+    ),
+    (
+        "times that are infinite, or lie outside of the years 1 to 9999",
+        "SELECT format('%s %s', kind, id) FROM (
+             SELECT 'users' AS kind, id::text, ARRAY[created_at, updated_at, last_login_at, locked_until, password_changed_at]::timestamp[] AS times
+               FROM voicehive_old.users
+             UNION ALL
+             SELECT 'roles', id::text, ARRAY[created_at, updated_at]::timestamp[] FROM voicehive_old.roles
+             UNION ALL
+             SELECT 'hotels', id::text, ARRAY[created_at, updated_at]::timestamp[] FROM voicehive_old.hotels
+             UNION ALL
+             SELECT 'user_sessions', id::text, ARRAY[created_at, accessed_at, expires_at, revoked_at]::timestamp[] FROM voicehive_old.user_sessions) old
+          WHERE EXISTS (SELECT FROM unnest(times) AS time WHERE time NOT BETWEEN '0001-01-02' AND '9999-12-30')",
     ),
     (
         "sessions that say nothing of when they end",
