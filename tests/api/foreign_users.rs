@@ -9,7 +9,7 @@ const PASSWORD: &str = "harbour lamp";
 const BCRYPT: &str = "$2y$04$F6xn3FfrEc.U672nm4u0..L4mMzhPIFT0MheBMaXalzdS2VnD7PJa";
 
 /// A credential as Keycloak has kept it since version 8: two texts of JSON.
-fn credential(algorithm: &str, rounds: u32, hash: &str, more: Value) -> Value {
+fn credential(algorithm: &str, rounds: u32, hash: &str, more: &Value) -> Value {
     json!({
         "id": "00000000-0000-4000-8000-0000000000c1", "type": "password", "userLabel": "mine", "createdDate": 1_700_000_000_000_i64,
         "secretData": json!({ "value": hash, "salt": "cGVwcGVyYW5kc2FsdDEyMw==", "additionalParameters": {} }).to_string(),
@@ -39,14 +39,14 @@ async fn a_keycloak_realm_comes_in_with_its_passwords() {
     let realm = json!({
         "realm": "hotels", "clients": [{ "secret": "s", "users": ["none of these"] }],
         "users": [
-            user("a1", with(credential("pbkdf2-sha256", 1200, SHA256, json!({})))),
-            user("a2", with(credential("pbkdf2-sha512", 1200, SHA512, json!({})))),
-            user("a3", with(credential("argon2", 5, ARGON2, argon2))),
+            user("a1", with(credential("pbkdf2-sha256", 1200, SHA256, &json!({})))),
+            user("a2", with(credential("pbkdf2-sha512", 1200, SHA512, &json!({})))),
+            user("a3", with(credential("argon2", 5, ARGON2, &argon2))),
             user("a4", with(json!({ "type": "password", "hashedSaltedValue": SHA1, "salt": "cGVwcGVyYW5kc2FsdDEyMw==",
                                     "hashIterations": 1200, "algorithm": "pbkdf2" }))),
             user("a5", json!({ "requiredActions": ["UPDATE_PASSWORD"], "enabled": false })),
-            user("a6", with(credential("bcrypt-of-a-plugin", 10, BCRYPT, json!({})))),
-            user("a7", with(credential("pbkdf2-sha256", 2_000_000_000, SHA256, json!({})))),
+            user("a6", with(credential("bcrypt-of-a-plugin", 10, BCRYPT, &json!({})))),
+            user("a7", with(credential("pbkdf2-sha256", 2_000_000_000, SHA256, &json!({})))),
             user("a8", with(json!({ "type": "password", "value": "in plain text", "temporary": true }))),
             { "username": "someone@h.test", "enabled": true },
             { "username": "no-address" },

@@ -169,9 +169,8 @@ async fn a_cookie_signs_out_and_goes_with_its_own_session() {
             .is_some_and(|cookie| cookie.to_str().is_ok_and(|text| text.contains("Max-Age=0;")))
     };
     for by_rest in [false, true] {
-        let sign_out = async |client: &Client| match by_rest {
-            false => client.query(logout).await,
-            true => client.post("/auth/logout", json!({})).await,
+        let sign_out = async |client: &Client| {
+            if by_rest { client.post("/auth/logout", json!({})).await } else { client.query(logout).await }
         };
         let refresh = async |cookie: &str| {
             let client = app.anonymous().with_header("cookie", cookie);

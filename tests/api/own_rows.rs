@@ -37,7 +37,7 @@ async fn rows(connection: &mut PgConnection, sql: &str) -> Option<u64> {
     match done {
         Ok(done) => Some(done.rows_affected()),
         Err(error) => {
-            let code = error.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+            let code = error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
             match code.as_deref() {
                 // Not allowed; a column that is reckoned from others; and an id that others name.
                 Some("42501" | "428C9" | "23503") => None,
@@ -58,9 +58,8 @@ fn another(table: &str, column: &str, kind: &str) -> String {
         (_, _, "text" | "character") => format!("coalesce({column}, '') || 'X'"),
         (_, _, "uuid") => "gen_random_uuid()".to_owned(),
         (_, _, "boolean") => format!("NOT {column}"),
-        (_, _, "integer" | "bigint") => format!("{column} + 1"),
+        (_, _, "integer" | "bigint" | "date") => format!("{column} + 1"),
         (_, _, "timestamp with time zone") => format!("coalesce({column}, now()) + interval '1 day'"),
-        (_, _, "date") => format!("{column} + 1"),
         (_, _, "jsonb" | "json") => "'{\"x\": 1}'".to_owned(),
         (_, _, "ARRAY") => format!("{column} || {column}"),
         (_, _, "bytea") => format!("coalesce({column}, '') || '\\x00'::bytea"),

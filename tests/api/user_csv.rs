@@ -143,11 +143,8 @@ async fn every_odd_value_names_its_row_and_leaves_the_rest() {
             "email" => format!("odd{number}@h.test"),
             _ => String::new(),
         });
-        text.push_str(&format!(
-            "{}\ngood{number}@h.test{}\n",
-            cells.collect::<Vec<_>>().join(","),
-            ",".repeat(columns.len() - 1)
-        ));
+        let (cells, rest) = (cells.collect::<Vec<_>>().join(","), ",".repeat(columns.len() - 1));
+        text += &[&cells, "\n", &format!("good{number}@h.test{rest}\n")].concat();
     }
     let path = file(&database, "odd.csv", &text);
     let (outcome, wrong) = import(&database, &path, &[]);
