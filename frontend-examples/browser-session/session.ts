@@ -36,6 +36,8 @@ interface Answer {
 const KEY = 'voicehive-tokens';
 /** A token is refreshed a little before it expires, so that no request is sent for nothing. */
 const MARGIN = 10_000;
+/** Milliseconds in which what a tab writes to localStorage is there for the others. */
+const SETTLED_AFTER = 300;
 const SELECTION = 'session { id } tokens { accessToken refreshToken expiresIn } errors { code message path }';
 
 /** Sent along with what nobody has asked for at the moment: the server then does not count it as use of the session. */
@@ -165,9 +167,19 @@ export class Session {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Browsers have locks on https and on this machine. Without, the server's patience with the last refresh token does. */
+  /**
+   * Browsers have locks on https and on this machine. Without, the server's patience with the last refresh token does. What one tab
+   * has kept the others read a moment later: until then the next one waits.
+   */
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    return navigator.locks === undefined ? work() : navigator.locks.request('voicehive-refresh', work);
+    if (navigator.locks === undefined) return work();
+    return new Promise((resolve, reject) => {
+      const turn = async () => {
+        await work().then(resolve, reject);
+        await new Promise((over) => setTimeout(over, SETTLED_AFTER));
+      };
+      navigator.locks.request('voicehive-refresh', turn).catch(reject);
+    });
   }
 
   async #post<T>(query: string, variables: object, more: Record<string, string> = {}): Promise<T> {

@@ -4,6 +4,7 @@ import { useAnswer } from '../api/useAnswer';
 import { graphql } from '../generated';
 import { Failure, Loading } from '../parts/states';
 import { Time } from '../parts/Time';
+import { useViewer } from '../shell/viewer';
 import { UserStatus } from '../users/UserStatus';
 import { Access } from './Access';
 import { Activity } from './Activity';
@@ -34,6 +35,7 @@ export default function UserPage() {
 }
 
 function OneUser({ id }: { id: string }) {
+  const { may, id: me } = useViewer();
   const [{ data, error, fetching }, look] = useAnswer({ query: USER, variables: { id } });
   if (error !== undefined && data?.user == null) return <Failure error={error} retry={look} />;
   if (fetching && data === undefined) return <Loading />;
@@ -45,7 +47,14 @@ function OneUser({ id }: { id: string }) {
         <h1>{user.displayName}</h1>
         <UserStatus user={user} />
         <p className="count">
-          {user.email} · last sign-in: <Time at={user.lastLoginAt} /> · since <Time at={user.createdAt} />
+          {user.email}
+          {(may('user:view') || user.id === me) && (
+            <>
+              {' '}
+              · last sign-in: <Time at={user.lastLoginAt} />
+            </>
+          )}{' '}
+          · since <Time at={user.createdAt} />
         </p>
       </div>
       <Deeds user={user} />

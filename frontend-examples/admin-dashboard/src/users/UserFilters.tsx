@@ -5,6 +5,7 @@ import { graphql } from '../generated';
 import { HotelPicker } from '../hotels/HotelPicker';
 import { useTyped } from '../parts/address';
 import { Choice } from '../parts/fields';
+import { useViewer } from '../shell/viewer';
 import { SHORTEST, type UserSearch } from './search';
 
 export const ROLE_CHOICES = graphql(`
@@ -24,6 +25,7 @@ export const ROLE_CHOICES = graphql(`
 export function UserFilters({ search }: { search: UserSearch }) {
   const [{ data }] = useQuery({ query: ROLE_CHOICES });
   const typed = useTyped(search, 'q');
+  const { may } = useViewer();
   const roles = data?.roles.nodes ?? [];
   return (
     <div className="filters" role="search">
@@ -38,7 +40,7 @@ export function UserFilters({ search }: { search: UserSearch }) {
         options={[
           ['', 'Any'],
           ['active', 'Active'],
-          ['locked', 'Locked'],
+          ...(may('user:view') ? [['locked', 'Locked'] as [string, string]] : []),
           ['unverified', 'Not verified'],
           ['inactive', 'Deactivated'],
         ]}

@@ -111,7 +111,7 @@ export default function UsersPage() {
       <Rows
         label="Users"
         pages={pages}
-        columns={COLUMNS}
+        columns={may('user:view') ? COLUMNS : COLUMNS.filter(({ id }) => id !== 'LAST_LOGIN_AT')}
         empty="No user matches."
         href={({ id }) => `/users/${id}`}
         sort={{ column: orderBy.field, direction: orderBy.direction === 'ASC' ? 'ascending' : 'descending' }}

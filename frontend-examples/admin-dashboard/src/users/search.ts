@@ -3,8 +3,9 @@ import { useMemo } from 'react';
 import type { OrderDirection, UserFilter, UserOrder, UserOrderField } from '../generated/graphql';
 import { useAddress, type Address } from '../parts/address';
 
-/** The shortest text that the service looks for. */
+/** The shortest text that the service looks for, but for one letter that may be a word, such as 李. */
 export const SHORTEST = 2;
+const ONE_WORD = /^\p{Lo}$/u;
 
 const FIELDS: UserOrderField[] = ['CREATED_AT', 'EMAIL', 'LAST_LOGIN_AT', 'LAST_NAME'];
 
@@ -35,7 +36,7 @@ export function useUserSearch(): UserSearch {
 export function read(params: URLSearchParams): Pick<UserSearch, 'filter' | 'orderBy'> {
   const filter: UserFilter = { ...BY_STATUS[params.get('status') as StatusChoice] };
   const text = (params.get('q') ?? '').trim();
-  if (text.length >= SHORTEST) filter.search = text;
+  if (text.length >= SHORTEST || ONE_WORD.test(text)) filter.search = text;
   const [role, hotel, permission] = ['role', 'hotel', 'permission'].map((name) => params.get(name));
   if (role) filter.roles = [role];
   if (hotel) filter.hotels = [hotel];
