@@ -68,6 +68,10 @@ fn shown_under(key: &str, value: &Value) -> Value {
 }
 
 fn is_shown(key: &str) -> bool {
+    // A word of another script beside a listed one may say what it is of.
+    if !key.is_ascii() {
+        return false;
+    }
     let plain: String = key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     SHOWN.contains(&plain.as_str())
 }
@@ -134,6 +138,8 @@ mod tests {
         for (name, value, shown) in [
             ("url", json!("https://pms.example/api/v2"), true),
             ("Base-URL", json!("https://pms.example:8443"), true),
+            ("пароль_url", json!("https://pms.example:8443"), false),
+            ("密码 host", json!("hunter2"), false),
             ("url", json!("https://u:p@pms.example"), false),
             ("url", json!("https://u%40:p@pms.example"), false),
             ("url", json!("u:p@pms.example"), false),

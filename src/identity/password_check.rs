@@ -144,6 +144,10 @@ impl Identity {
         if ended > 0 {
             tracing::warn!(%user_id, %session_id, reason = "too_many_wrong_passwords", "user_session_ended");
         }
-        Ok(purpose.wrong())
+        // As a right password that came too late is answered.
+        Ok(match lockout.of_account().locked_before(count) {
+            Some(until) => purpose.locked(Duration::from_secs(seconds_until(until, now))),
+            None => purpose.wrong(),
+        })
     }
 }

@@ -137,10 +137,11 @@ impl Identity {
             failures::clear(&mut transaction, &[counters.email]).await?;
         }
         let count = failures::add(&mut transaction, &counters.email, lockout.of_account(), now).await?;
-        if standing.known_device.is_some() {
-            failures::add(&mut transaction, &counters.device, lockout.of_account(), now).await?;
-        }
-        failures::add(&mut transaction, &counters.address, lockout.of_address(), now).await?;
+        let device = match standing.known_device {
+            Some(_) => Some(failures::add(&mut transaction, &counters.device, lockout.of_account(), now).await?),
+            None => None,
+        };
+        let address = failures::add(&mut transaction, &counters.address, lockout.of_address(), now).await?;
         // A lock that was set by hand stays as it was set.
         let barred = gate(standing, now) == Gate::Barred;
         let shown = account.filter(|_| !barred).map(|account| account.user_id);
@@ -161,7 +162,15 @@ impl Identity {
             metrics::lockout();
             tracing::warn!(user_id, "user_account_locked");
         }
-        Ok(Refusal::invalid_credentials().into())
+        // What came too late is answered as a right password that came too late is: among guesses made at once nobody can tell it.
+        let wait = |until| Duration::from_secs(seconds_until(until, now));
+        Ok(match (device, lockout.of_address().locked_before(address)) {
+            (None, Some(until)) => Error::RateLimited { retry_after: wait(until) }.into(),
+            _ => match lockout.of_account().locked_before(device.unwrap_or(count)) {
+                Some(until) => Refusal::locked(wait(until)).into(),
+                None => Refusal::invalid_credentials().into(),
+            },
+        })
     }
 
     async fn note_refused_while_locked(

@@ -51,6 +51,13 @@ pub struct Threshold {
     pub duration: Duration,
 }
 
+impl Threshold {
+    /// Until when the counter was locked already when the failure came that was counted last.
+    pub fn locked_before(self, count: Count) -> Option<DateTime<Utc>> {
+        count.locked_until.filter(|_| count.failures > self.failures)
+    }
+}
+
 struct Row {
     place: i64,
     failures: i32,
