@@ -37,7 +37,7 @@ async fn every_column_of_times_refuses_what_cannot_be_told() {
     let app = TestApp::start().await;
     let columns = columns(&app.database).await;
     assert!(columns.len() > 25, "{columns:?}");
-    for (table, column) in columns {
+    for (table, column) in columns.into_iter().filter(|(table, _)| !PROVED.contains(&table.as_str())) {
         let rule = format!(
             "SELECT pg_get_constraintdef(oid) FROM pg_constraint
               WHERE conrelid = '{table}'::regclass AND conname = '{table}_times_check'"
@@ -52,6 +52,9 @@ async fn every_column_of_times_refuses_what_cannot_be_told() {
         assert!(refused.to_string().contains("users_times_check"), "{time}: {refused}");
     }
 }
+
+/// What is there of these could otherwise never be erased, and whoever changed it would break a proof.
+const PROVED: [&str; 2] = ["audit_events", "audit_event_hotels"];
 
 const LISTS: [&str; 8] = [
     "{ users(first: 50) { nodes { email createdAt updatedAt lastLoginAt lockedUntil passwordChangedAt locked
@@ -76,7 +79,7 @@ async fn no_stored_time_takes_a_list_away() {
     Client::done(&admin.mutate("createApiKey", input, "secret").await, "createApiKey");
     let columns = columns(&app.database).await;
     for table in columns.iter().map(|(table, _)| table).collect::<std::collections::BTreeSet<_>>() {
-        app.sql(&format!("ALTER TABLE {table} DROP CONSTRAINT {table}_times_check")).await;
+        app.sql(&format!("ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {table}_times_check")).await;
     }
     for time in TIMES {
         for (table, column) in
@@ -129,14 +132,21 @@ async fn of_the_release_before() -> TestDatabase {
 #[tokio::test]
 async fn what_was_there_before_is_brought_within_range() {
     let database = of_the_release_before().await;
-    let insert = "INSERT INTO users (id, email, password_hash, created_at, last_login_at, locked_until)
-                  VALUES (gen_random_uuid(), 'özlem@h.test', 'x', '-infinity', 'infinity', NULL)";
+    let insert = "WITH new AS (
+                      INSERT INTO users (id, email, password_hash, created_at, last_login_at, locked_until)
+                      VALUES (gen_random_uuid(), 'özlem@h.test', 'x', '-infinity', 'infinity', NULL) RETURNING id)
+                  INSERT INTO user_sessions (id, session_id, user_id, access_token_jti, refresh_token_jti, rotated_at, created_at,
+                         accessed_at, expires_at, revoked_at)
+                  SELECT id, 'x', id, id, id, '2026-01-01', '0044-03-15 12:00:00+00 BC', '2026-01-01', 'infinity', NULL FROM new";
     database.superuser.execute(insert).await.expect("a user");
     let migrated = told_json(voicehive(&database.options, &["database", "migrate", "--json"]));
     assert!(migrated["applied"].as_i64().is_some_and(|applied| applied >= 2), "{migrated}");
     let times = "SELECT created_at::text || ' ' || last_login_at::text || ' ' || coalesce(locked_until::text, 'never') FROM users";
     let times: String = sqlx::query_scalar(times).fetch_one(&database.superuser).await.expect("times");
     assert_eq!(times, "0001-01-01 00:00:00+00 9999-12-31 23:59:59.999999+00 never");
+    let times = "SELECT concat_ws(' ', created_at, accessed_at = '2026-01-01', expires_at, coalesce(revoked_at::text, 'never')) FROM user_sessions";
+    let times: String = sqlx::query_scalar(times).fetch_one(&database.superuser).await.expect("times");
+    assert_eq!(times, "0001-01-01 00:00:00+00 t 9999-12-31 23:59:59.999999+00 never");
     let status = told_json(voicehive(&database.options, &["database", "status", "--json"]));
     assert_eq!(status["drift"], json!([]), "{status}");
 }
