@@ -152,6 +152,17 @@ impl Way {
         }
     }
 
+    /// The same for as few as are looked at: each by its own id. PostgreSQL goes by how many a parent has on the average, and would go
+    /// over all users for each parent.
+    fn push_from_each(&self, query: &mut QueryBuilder<Postgres>, transaction: &Transaction, by: Assignment) {
+        let Assignment { table, is_parents, user } = by;
+        query.push(format_args!("{table} CROSS JOIN LATERAL (SELECT * FROM users WHERE id = {user} OFFSET 0) u"));
+        query.push(format_args!(" WHERE {is_parents}"));
+        if !self.is_in_sight {
+            push_visible(query, transaction);
+        }
+    }
+
     /// The same from the users' side, for a parent with many.
     fn push_from_users(&self, query: &mut QueryBuilder<Postgres>, transaction: &Transaction, by: Assignment) {
         let Assignment { table, is_parents, user } = by;
@@ -298,7 +309,7 @@ pub async fn pages(
                 query.push(if n == 0 { "(" } else { " UNION ALL (" });
                 if let Some(by) = way.assignment.filter(|_| !by_index) {
                     query.push("SELECT * FROM (SELECT u.* FROM ");
-                    way.push_from(&mut query, transaction);
+                    way.push_from_each(&mut query, transaction, by);
                     query.push(" AND NOT size.is_large");
                     push_filter(&mut query, transaction, filter);
                     reading.push_after(&mut query, listed);
@@ -389,12 +400,16 @@ pub async fn counts(
     query.push(" CROSS JOIN LATERAL (SELECT count(*) AS users FROM (");
     for (n, way) in ways.iter().enumerate() {
         query.push(if n == 0 { "SELECT 1 FROM " } else { " UNION ALL SELECT 1 FROM " });
-        way.push_from(&mut query, transaction);
-        if let Some(by) = way.assignment.filter(|_| splits) {
-            query.push(" AND NOT size.is_large");
-            push_filter(&mut query, transaction, filter);
-            query.push(" UNION ALL SELECT 1 FROM ");
-            way.push_from_users(&mut query, transaction, by);
+        match way.assignment.filter(|_| at_most.is_some()) {
+            Some(by) if splits => {
+                way.push_from_each(&mut query, transaction, by);
+                query.push(" AND NOT size.is_large");
+                push_filter(&mut query, transaction, filter);
+                query.push(" UNION ALL SELECT 1 FROM ");
+                way.push_from_users(&mut query, transaction, by);
+            }
+            Some(by) => way.push_from_each(&mut query, transaction, by),
+            None => way.push_from(&mut query, transaction),
         }
         push_filter(&mut query, transaction, filter);
     }
