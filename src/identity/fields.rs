@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use email_address::{EmailAddress, Options};
 use serde_json::Value;
 
@@ -183,10 +183,12 @@ pub(super) fn pms_config(field: &'static str, given: Option<&Value>) -> Result<O
     }
 }
 
-/// An instant that has not come yet, or none.
+/// An instant that has not come yet and can be told, or none.
 pub(super) fn future(field: &'static str, given: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<(), Refusal> {
     match given {
         Some(instant) if instant <= now => invalid(field, "This has passed already."),
+        // An offset may carry it past what RFC 3339 can write.
+        Some(instant) if instant.year() > 9999 => invalid(field, "This lies after the year 9999 in UTC."),
         _ => Ok(()),
     }
 }
@@ -314,6 +316,26 @@ mod tests {
             assert!(pms_hotel_id("pmsHotelId", id).is_err(), "{id:?}");
         }
         assert_eq!(pms_hotel_id("pmsHotelId", "hotel-001").unwrap(), "hotel-001");
+    }
+
+    #[test]
+    fn instants_to_come_can_be_told() {
+        let at = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().to_utc();
+        let now = at("2026-01-01T00:00:00Z");
+        for good in [
+            None,
+            Some(at("2026-01-01T00:00:01Z")),
+            Some(at("9999-12-31T23:59:59Z")),
+            Some(at("9999-12-31T23:59:59+01:00")),
+        ] {
+            assert!(future("expiresAt", good, now).is_ok(), "{good:?}");
+        }
+        for bad in
+            ["2026-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:30:00-01:00", "9999-12-31T23:59:59-00:01"]
+        {
+            let refusal = future("expiresAt", Some(at(bad)), now).expect_err(bad);
+            assert_eq!((refusal.code, refusal.field), (RefusalCode::InvalidValue, Some("expiresAt")), "{bad}");
+        }
     }
 
     #[test]

@@ -173,6 +173,12 @@ async fn keys_stay_in_reach(setup: Setup) {
             "INVALID_VALUE expiresAt"
         ]
     );
+    // With an offset that carries it past what can be told.
+    for never in ["9999-12-31T23:30:00-01:00", "9999-12-31T23:59:59-00:01"] {
+        let mut endless = input(&["user:view"], &here);
+        endless["expiresAt"] = json!(never);
+        assert_eq!(refusals(&local, endless).await, ["INVALID_VALUE expiresAt"], "{never}");
+    }
     let mut all_and_some = input(&["user:view"], &here);
     all_and_some["hotelScope"] = json!("ALL");
     assert_eq!(refusals(&admin, all_and_some).await, ["INVALID_VALUE hotels"]);
