@@ -267,7 +267,8 @@ impl Identity {
         let happening = if ended > 0 { happening.with("oldest_sessions_ended", ended) } else { happening };
         self.record(&mut transaction, caller, vec![happening], now).await?;
         let access = access::of_session(&mut transaction, session.id, lifetimes, now).await?;
-        let access = access.ok_or_else(|| Error::Internal("a session that has just begun is not there".to_owned()))?;
+        // Everybody's sessions are being ended in this moment, the one that began in it among them.
+        let access = access.ok_or(Error::Unavailable(None))?;
         let refresh = RefreshContent { jti: session.refresh_token_jti, generation: 0, issued_at: now };
         let signed_in = self.signed_in(access, session.access_token_jti, &refresh, now)?;
         transaction.commit().await?;
