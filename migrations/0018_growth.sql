@@ -1,17 +1,20 @@
 -- Work that grows with the data is done in batches, each in a transaction of its own, and goes on where it was cut off.
 
 -- 1. People whose accounts were deleted, and how far the audit trail has been gone over for what it tells of them: by
--- whom an event is about, then by who did it. A row goes when nothing is left to erase.
+-- whom an event is about, then by who did it; once at once, and once more when nothing can be under way any more that was
+-- begun before. A row goes when nothing is left to erase.
 CREATE TABLE erasures (
     user_id          uuid PRIMARY KEY,
     begun_at         timestamptz NOT NULL,
+    due_at           timestamptz NOT NULL,
+    is_last_time     boolean NOT NULL DEFAULT false,
     events           bigint NOT NULL DEFAULT 0,
     about_until      timestamptz NOT NULL DEFAULT '-infinity',
     about_until_id   uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
     done_by_until    timestamptz NOT NULL DEFAULT '-infinity',
     done_by_until_id uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000'
 );
-CREATE INDEX idx_erasures_begun ON erasures (begun_at, user_id);
+CREATE INDEX idx_erasures_due ON erasures (due_at, user_id);
 
 -- 2. The last time that everybody's sessions were ended: none that began before is honoured any more, whether or not its
 -- own row says so yet.

@@ -35,7 +35,6 @@ pub struct Swept {
 impl Identity {
     /// Runs until it is cancelled, and then writes down what is left to write.
     pub async fn work_in_background(&self, stop: CancellationToken) {
-        metrics::background_job_known("shorten_sessions");
         let short = async {
             tokio::join!(
                 repeat("write_last_uses", TOUCH_EVERY, &stop, || self.write_last_uses()),
@@ -49,7 +48,7 @@ impl Identity {
         // These may take long, and are cut off: what they have not committed is done another time.
         let long = async {
             tokio::join!(
-                run("shorten_sessions", Box::pin(self.shorten_sessions())),
+                until_done("shorten_sessions", SWEEP_EVERY, || self.shorten_sessions()),
                 repeat("sweep", SWEEP_EVERY, &stop, || self.sweep_sessions(|_| ())),
                 repeat("sweep_idempotency_keys", SWEEP_EVERY, &stop, || self.sweep_idempotency_keys()),
                 repeat("sweep_sign_in_failures", SWEEP_EVERY, &stop, || self.sweep_sign_in_failures()),
@@ -156,17 +155,30 @@ async fn repeat<T, E: Display, F: Future<Output = Result<T, E>>>(
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = due.tick() => run(job, Box::pin(work())).await,
+            _ = due.tick() => { run(job, Box::pin(work())).await; }
         }
     }
 }
 
-/// Does a job, and tells how it went: the next time it is due it is tried again.
-async fn run<T, E: Display>(job: &'static str, work: impl Future<Output = Result<T, E>>) {
+/// Does a job that is to be done once, and again and again only until it is.
+async fn until_done<T, E: Display, F: Future<Output = Result<T, E>>>(
+    job: &'static str,
+    every: Duration,
+    work: impl Fn() -> F,
+) {
+    metrics::background_job_known(job);
+    while !run(job, Box::pin(work())).await {
+        tokio::time::sleep(every).await;
+    }
+}
+
+/// Does a job, and tells how it went, and whether it was done: the next time it is due it is tried again.
+async fn run<T, E: Display>(job: &'static str, work: impl Future<Output = Result<T, E>>) -> bool {
     let began = Instant::now();
     let done = work.await;
     metrics::background_job(job, done.is_ok(), began.elapsed());
-    if let Err(error) = done {
+    if let Err(error) = &done {
         tracing::warn!(job, %error, "background_work_failed");
     }
+    done.is_ok()
 }

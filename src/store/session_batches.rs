@@ -2,9 +2,13 @@
 //! batch, for a transaction of its own: however many there are, no statement takes long, and what is done stays done.
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::changes::Topic;
 use super::{Result, Transaction};
+
+/// Sessions that end in one transaction and are told of by themselves; of more it is told that everything has changed.
+const TOLD_ONE_BY_ONE: i64 = 1_000;
 
 /// Marks expired sessions as over, up to `limit` of them; how many. Those that somebody is changing are left for later.
 pub async fn expire(transaction: &mut Transaction, now: DateTime<Utc>, limit: i64) -> Result<u64> {
@@ -51,7 +55,7 @@ pub async fn revoke_everywhere(transaction: &mut Transaction, reason: &str, now:
     sqlx::query!(
         "INSERT INTO session_revocation (begun_before, reason) VALUES ($1, $2)
              ON CONFLICT (is_last) DO UPDATE
-            SET begun_before = excluded.begun_before, reason = excluded.reason, sessions = 0, finished_at = NULL",
+            SET begun_before = greatest(session_revocation.begun_before, excluded.begun_before), reason = excluded.reason, sessions = 0, finished_at = NULL",
         now,
         reason
     )
@@ -60,8 +64,8 @@ pub async fn revoke_everywhere(transaction: &mut Transaction, reason: &str, now:
     Ok(())
 }
 
-/// The revocation, for this transaction to go on with. None where there was none, and unless it `waits` where somebody else
-/// is at it.
+/// The revocation, for this transaction to go on with. None where there was none. Unless it `waits`, none either where it is
+/// finished or somebody else is at it: then this locks nothing.
 pub async fn revocation(transaction: &mut Transaction, waits: bool) -> Result<Option<Revocation>> {
     if waits {
         sqlx::query!("SELECT FROM session_revocation FOR UPDATE").fetch_optional(transaction.statement()).await?;
@@ -69,10 +73,30 @@ pub async fn revocation(transaction: &mut Transaction, waits: bool) -> Result<Op
     Ok(sqlx::query_as!(
         Revocation,
         r#"SELECT begun_before, reason, sessions, finished_at IS NOT NULL AS "is_finished!" FROM session_revocation
-              FOR UPDATE SKIP LOCKED"#
+            WHERE $1 OR finished_at IS NULL FOR UPDATE SKIP LOCKED"#,
+        waits
     )
     .fetch_optional(transaction.statement())
     .await?)
+}
+
+/// Has the triggers tell once that everything has changed until this transaction ends, and not of each session.
+async fn tell_as_many(transaction: &mut Transaction) -> Result<()> {
+    sqlx::query!("SELECT set_config('app.changes', 'many', true)").fetch_one(transaction.statement()).await?;
+    Ok(())
+}
+
+/// The same where sessions of these users are going by the thousand, before they end: each would be told of by itself.
+pub async fn tell_as_many_of(transaction: &mut Transaction, users: &[Uuid]) -> Result<()> {
+    let many = sqlx::query_scalar!(
+        r#"SELECT count(*) > $2 AS "many!"
+             FROM (SELECT FROM user_sessions WHERE user_id = ANY($1) AND active AND NOT revoked LIMIT $2::bigint + 1) going"#,
+        users,
+        TOLD_ONE_BY_ONE
+    )
+    .fetch_one(transaction.statement())
+    .await?;
+    if many { tell_as_many(transaction).await } else { Ok(()) }
 }
 
 /// Has the rows of revoked sessions say so, up to `limit` of them; how many. Those that somebody is changing are left for
@@ -83,8 +107,7 @@ pub async fn end_revoked(
     now: DateTime<Utc>,
     limit: i64,
 ) -> Result<u64> {
-    // The triggers then tell once that everything has changed, and not of each session.
-    sqlx::query!("SELECT set_config('app.changes', 'many', true)").fetch_one(transaction.statement()).await?;
+    tell_as_many(transaction).await?;
     let done = sqlx::query!(
         "UPDATE user_sessions SET active = false, revoked = true, revoked_at = $1, revoke_reason = $2
           WHERE id IN (SELECT id FROM user_sessions WHERE active AND NOT revoked AND expires_at > $1 AND created_at <= $3

@@ -83,8 +83,8 @@ pub struct Shortened {
     pub sessions: u64,
 }
 
-/// Has sessions end by these lifetimes that were to end later, `at_most` of those after `last`. One that is being changed is left
-/// out: whoever uses it next asks for the same.
+/// Has sessions end by these lifetimes that were to end later, of the `at_most` next after `last`, whatever these are: so each
+/// batch looks at so many. One that is being changed is left out: whoever uses it next asks for the same.
 pub async fn shorten(
     transaction: &mut Transaction,
     lifetimes: Lifetimes,
@@ -92,22 +92,28 @@ pub async fn shorten(
     at_most: i64,
 ) -> Result<Shortened> {
     let [idle, remembered, absolute] = lifetimes.seconds();
-    let ids = sqlx::query_scalar!(
+    let looked_at = sqlx::query_scalar!(
+        "SELECT id FROM user_sessions WHERE id > coalesce($1, '00000000-0000-0000-0000-000000000000'::uuid) ORDER BY id LIMIT $2",
+        last,
+        at_most
+    )
+    .fetch_all(transaction.statement())
+    .await?;
+    let done = sqlx::query!(
         "WITH found AS (
              SELECT s.id, ends.at FROM user_sessions s
               CROSS JOIN LATERAL (
-                  SELECT least(s.created_at + make_interval(secs => $5),
-                               s.accessed_at + make_interval(secs => CASE WHEN s.remember_me THEN $4 ELSE $3::float8 END)) AS at) ends
-              WHERE s.active AND s.id > coalesce($1, '00000000-0000-0000-0000-000000000000'::uuid) AND s.expires_at > ends.at
-              ORDER BY s.id LIMIT $2 FOR NO KEY UPDATE OF s SKIP LOCKED)
-         UPDATE user_sessions s SET expires_at = found.at FROM found WHERE s.id = found.id RETURNING s.id",
-        last,
-        at_most,
+                  SELECT least(s.created_at + make_interval(secs => $4),
+                               s.accessed_at + make_interval(secs => CASE WHEN s.remember_me THEN $3 ELSE $2::float8 END)) AS at) ends
+              WHERE s.id = ANY($1) AND s.active AND s.expires_at > ends.at
+              FOR NO KEY UPDATE OF s SKIP LOCKED)
+         UPDATE user_sessions s SET expires_at = found.at FROM found WHERE s.id = found.id",
+        &looked_at,
         idle,
         remembered,
         absolute
     )
-    .fetch_all(transaction.statement())
+    .execute(transaction.statement())
     .await?;
-    Ok(Shortened { last: ids.iter().max().copied(), sessions: u64::try_from(ids.len()).unwrap_or(u64::MAX) })
+    Ok(Shortened { last: looked_at.last().copied(), sessions: done.rows_affected() })
 }

@@ -6,9 +6,10 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::batch::{push_is_any, push_table_of};
+use super::batch::push_is_any;
 use super::changes::Topic;
 use super::page::{Page, PageRequest, pages_by_parent, push_after, reads_descending};
+use super::session_batches::tell_as_many_of;
 use super::session_ends::Lifetimes;
 use super::time::{MaybeTime, StoredTime};
 use super::{Result, Transaction};
@@ -152,9 +153,8 @@ fn push_parents(query: &mut QueryBuilder<Postgres>, parents: &[SessionsOf]) {
     if users.is_empty() {
         query.push(" FROM (VALUES (NULL::uuid)) AS parent(user_id)");
     } else {
-        query.push(" FROM ");
-        push_table_of(query, &users, "uuid");
-        query.push(" AS parent(user_id)");
+        // Also where it is one: PostgreSQL would see who it is, and go over everybody's sessions for whoever has most of them.
+        query.push(" FROM unnest(").push_bind(users).push("::uuid[]) AS parent(user_id)");
     }
 }
 
@@ -365,6 +365,9 @@ pub async fn end(
         Ending::AllBut(id) => (None, Some(id)),
         Ending::All => (None, None),
     };
+    if only.is_none() {
+        tell_as_many_of(transaction, &[user_id]).await?;
+    }
     let done = sqlx::query!(
         // In the order of their ids, as everyone locks several sessions.
         "UPDATE user_sessions SET active = false, revoked = true, revoked_at = $4, revoke_reason = $5
@@ -421,6 +424,7 @@ pub async fn end_all_of(
     for user in users {
         transaction.changes(Topic::User(*user));
     }
+    tell_as_many_of(transaction, users).await?;
     let ended = sqlx::query_scalar!(
         "UPDATE user_sessions SET active = false, revoked = true, revoked_at = $2, revoke_reason = $3
           WHERE id IN (SELECT id FROM user_sessions

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{Database, Result};
 
@@ -63,23 +64,26 @@ pub async fn fill_in(database: &Database) -> Result<u64> {
 }
 
 async fn fill_in_on(connection: &mut PgConnection) -> Result<u64> {
-    let mut filled = 0;
+    let (mut filled, mut last) = (0, Uuid::nil());
     loop {
         let mut transaction = connection.begin().await?;
         transaction.execute("SELECT set_config('app.principal', 'system', true)").await?;
         // The trigger puts in what belongs there. Whoever is being changed in this moment gets it by that.
-        let done = sqlx::query!(
+        let ids = sqlx::query_scalar!(
             "UPDATE users SET search_key = NULL
-              WHERE id IN (SELECT id FROM users WHERE search_key IS NULL ORDER BY id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED)",
-            BATCH
+              WHERE id IN (SELECT id FROM users WHERE search_key IS NULL AND id > $2
+                            ORDER BY id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED)
+              RETURNING id",
+            BATCH,
+            last
         )
-        .execute(&mut *transaction)
+        .fetch_all(&mut *transaction)
         .await?;
         transaction.commit().await?;
-        if done.rows_affected() == 0 {
-            break;
-        }
-        filled += done.rows_affected();
+        // Not from the start again: it would go over all that is filled in by now, each time.
+        let Some(furthest) = ids.iter().max() else { break };
+        last = *furthest;
+        filled += ids.len() as u64;
     }
     let trigrams: String = sqlx::query_scalar!(
         r#"SELECT format('%I.gin_trgm_ops', n.nspname) AS "operators!"

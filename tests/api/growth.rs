@@ -11,6 +11,7 @@ use uuid::Uuid;
 use voicehive_identity::identity::Swept;
 
 use super::support::{Client, Setup, TestApp, TestDatabase, connect_as, eventually, one_line, told_json, voicehive};
+use super::user_files::{file, import};
 
 /// How many rows the tests make of each kind.
 const MANY: u64 = 40_000;
@@ -98,7 +99,7 @@ async fn no_job_in_the_background_waits_for_another() {
         &format!(
             "INSERT INTO audit_events (id, occurred_at, type, outcome, about) VALUES (gen_random_uuid(), now(), 'user_updated', 'SUCCESS', '{user}');
              INSERT INTO audit_events_unsealed (event_id, occurred_at) SELECT id, occurred_at FROM audit_events WHERE about = '{user}';
-             DELETE FROM users WHERE id = '{user}'; INSERT INTO erasures (user_id, begun_at) VALUES ('{user}', now())"
+             DELETE FROM users WHERE id = '{user}'; INSERT INTO erasures (user_id, begun_at, due_at, is_last_time) VALUES ('{user}', now(), now(), true)"
         ),
     )
     .await;
@@ -169,6 +170,21 @@ async fn an_account_goes_at_once_and_its_traces_afterwards() {
         gone_over += server.await.expect("ends").expect("erased");
     }
     assert_eq!(app.count(&personal).await, 0);
+    // What was under way when the account went is told after all has been gone over, at a time before.
+    put_in(
+        &app,
+        &format!(
+            "INSERT INTO audit_events (id, occurred_at, type, outcome, actor, about, ip_address, personal)
+             SELECT gen_random_uuid(), begun_at - interval '1 minute', 'user_updated', 'SUCCESS', 'user:{user}', about, '10.9.8.7', '{{\"last_name\": \"Åberg\"}}'
+               FROM erasures, unnest(ARRAY['{user}', NULL]::uuid[]) about"
+        ),
+    )
+    .await;
+    assert_eq!(app.count(&personal).await, 3);
+    app.identity.erase_traces().await.expect("not yet");
+    app.clock.advance(Duration::from_mins(5));
+    app.identity.erase_traces().await.expect("erased");
+    assert_eq!(app.count(&personal).await, 0);
     let kept = "SELECT count(*) FROM audit_events WHERE personal::text LIKE '%Somebody else%'";
     assert_eq!(app.count(kept).await.unsigned_abs(), MANY, "what is about others stays");
     let address = format!("SELECT count(*) FROM audit_events WHERE actor = 'user:{other}' AND ip_address = '10.9.8.7'");
@@ -183,6 +199,74 @@ async fn an_account_goes_at_once_and_its_traces_afterwards() {
     assert_eq!(app.count("SELECT count(*) FROM erasures").await, 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_be_erased_keeps_nobody_else_from_it() {
+    let app = TestApp::start().await;
+    let (first, second) = (app.user("łukasz@h.test").create().await, app.user("özlem@h.test").create().await);
+    let admin = app.admin().await;
+    let delete = async |id: Uuid| {
+        Client::done(&admin.mutate("deleteUser", json!({ "id": format!("user:{id}") }), "").await, "deleteUser");
+    };
+    delete(first).await;
+    // No import brings back who is still being erased, and one in which others stand beside them brings these.
+    let rows = [json!({ "id": first, "email": "łukasz@h.test" }), json!({ "email": "maria@h.test" })];
+    let path = file(&app.database, "back.jsonl", &rows.map(|row| row.to_string()).join("\n"));
+    let (outcome, wrong) = import(&app.database, &path, &[]);
+    assert_eq!((&outcome["added"], &outcome["wrong"]), (&json!(1), &json!(1)), "{wrong:?}");
+    assert!(wrong[0].contains("is still being erased; import it again afterwards"), "{wrong:?}");
+    // SQL can.
+    app.sql(&format!("INSERT INTO users (id, email, password_hash) VALUES ('{first}', 'łukasz@h.test', 'x')")).await;
+    delete(second).await;
+    app.identity.erase_traces().await.expect("erased");
+    app.clock.advance(Duration::from_mins(5));
+    app.identity.erase_traces().await.expect("erased");
+    let erased = "SELECT subject FROM audit_events WHERE type = 'user_erased' ORDER BY occurred_at DESC LIMIT 1";
+    assert_eq!(app.text(erased).await, Some(format!("user:{second}")));
+    assert_eq!(app.count("SELECT count(*) FROM erasures").await, 1, "who is there again");
+    // Deleted again, they are erased all over again.
+    delete(first).await;
+    app.identity.erase_traces().await.expect("erased");
+    app.clock.advance(Duration::from_mins(5));
+    app.identity.erase_traces().await.expect("erased");
+    assert_eq!(app.text(erased).await, Some(format!("user:{first}")));
+    assert_eq!(app.count("SELECT count(*) FROM erasures").await, 0);
+    assert_eq!(import(&app.database, &path, &[]).0["added"], json!(1), "now it may");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_shortened_by_the_batch() {
+    let app = TestApp::start_with(hasty()).await;
+    let user = app.user("łukasz@h.test").create().await;
+    put_in(&app, &sessions_of(user, "now() + interval '300 days', true")).await;
+    put_in(&app, &sessions_of(user, "now() + interval '1 minute', true")).await;
+    assert_eq!(app.identity.shorten_sessions().await.expect("shortened"), MANY);
+    assert_eq!(app.identity.shorten_sessions().await.expect("shortened"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_very_many_sessions_it_is_told_once() {
+    let app = TestApp::start().await;
+    let user = app.user("łukasz@h.test").create().await;
+    let admin = app.admin().await;
+    let mut listener = sqlx::postgres::PgListener::connect_with(&app.database.superuser).await.expect("connected");
+    listener.listen("voicehive_changes").await.expect("listens");
+    for (name, input) in [
+        ("revokeUserSessions", json!({ "user": format!("user:{user}") })),
+        ("deactivateUser", json!({ "id": format!("user:{user}") })),
+        ("deleteUser", json!({ "id": format!("user:{user}") })),
+    ] {
+        put_in(&app, &sessions_of(user, "now() + interval '1 day', true")).await;
+        Client::done(&admin.mutate(name, input, "").await, name);
+        let mut told = 0;
+        let patience = Duration::from_secs(60);
+        let mut next = async || tokio::time::timeout(patience, listener.recv()).await.expect(name).expect("told");
+        while next().await.payload() != "everything" {
+            told += 1;
+            assert!(told < 100, "{name} tells of each");
+        }
+    }
+}
+
 #[tokio::test]
 async fn only_whose_account_is_gone_is_erased() {
     let app = TestApp::start().await;
@@ -192,7 +276,7 @@ async fn only_whose_account_is_gone_is_erased() {
     for (principal, prepare) in [
         ("user", String::new()),
         ("system", String::new()),
-        ("system", format!("INSERT INTO erasures (user_id, begun_at) VALUES ('{user}', now())")),
+        ("system", format!("INSERT INTO erasures (user_id, begun_at, due_at) VALUES ('{user}', now(), now())")),
     ] {
         app.sql(&prepare).await;
         let set = format!("SELECT set_config('app.principal', '{principal}', false)");
@@ -236,6 +320,17 @@ async fn everyone_is_signed_out_however_many_they_are() {
         move || told_json(command)
     });
     assert_eq!(again.await.expect("ends"), json!({ "revoked": 1 }), "those of now alone");
+    // By a clock that goes before ours: what it ended stays ended, and who signs in meanwhile may try again.
+    app.sql("UPDATE session_revocation SET begun_before = now() + interval '1 day'").await;
+    let refused = app.anonymous().try_sign_in("manager@hotel1.com", "manager123").await;
+    assert_eq!(refused.code(), "UNAVAILABLE", "{}", refused.body);
+    let again = tokio::task::spawn_blocking({
+        let command = revoke_everyone(&app);
+        move || told_json(command)
+    });
+    assert_eq!(again.await.expect("ends"), json!({ "revoked": 0 }));
+    let ahead = "SELECT count(*) FROM session_revocation WHERE begun_before > now() + interval '1 hour'";
+    assert_eq!(app.count(ahead).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -223,8 +223,14 @@ async fn who_is_erased_is_erased_from_what_is_still_counted() {
         &app.admin().await.mutate("deleteUser", json!({ "id": format!("user:{id}") }), "").await,
         "deleteUser",
     );
+    app.identity.erase_traces().await.expect("erased");
+    // One that was under way when the account went.
+    let counted = format!("UPDATE audit_repeats SET ip_address = '10.9.8.7' WHERE about = '{id}'");
+    app.sql(&counted).await;
     app.clock.advance(Duration::from_mins(1));
     app.identity.tell_repeats().await.expect("told");
+    app.clock.advance(Duration::from_mins(5));
+    app.identity.erase_traces().await.expect("erased");
     let left = format!(
         "SELECT count(*) FROM audit_events WHERE about = '{id}' AND type = 'login_failed'
                  AND (ip_address IS NOT NULL OR user_agent IS NOT NULL)"

@@ -167,9 +167,18 @@ impl Import<'_> {
             // In one order, so that two imports at once wait for each other and never in a circle.
             first.sort_by(|one, other| one.row.email.cmp(&other.row.email));
             let users: Vec<&UserRow> = first.iter().map(|given| &given.row).collect();
-            let new: HashSet<Uuid> = transfer::insert_new(transaction, &users, now).await?.into_iter().collect();
-            let (new, mut passed): (Vec<Given>, Vec<Given>) =
+            let new = transfer::insert_new(transaction, &users, now).await?;
+            let erased = transfer::take_back_erased(transaction, &new).await?;
+            let new: HashSet<Uuid> = new.into_iter().collect();
+            let (mut new, mut passed): (Vec<Given>, Vec<Given>) =
                 first.into_iter().partition(|given| new.contains(&given.row.id));
+            for given in new.extract_if(.., |given| erased.contains(&given.row.id)) {
+                let id = given.row.id;
+                wrong.push((
+                    given.line,
+                    format!("user {id} was deleted and is still being erased; import it again afterwards"),
+                ));
+            }
             for given in &new {
                 done.count(given);
             }

@@ -89,8 +89,11 @@ pub async fn take(transaction: &mut Transaction, now: DateTime<Utc>) -> Result<V
 
 /// Leaves out where a person was whose account has been deleted.
 pub async fn erase_person(transaction: &mut Transaction, person: Uuid) -> Result<()> {
-    sqlx::query!("UPDATE audit_repeats SET ip_address = NULL, user_agent = NULL WHERE about = $1", person)
-        .execute(transaction.statement())
-        .await?;
+    sqlx::query!(
+        "UPDATE audit_repeats SET ip_address = NULL, user_agent = NULL WHERE about = $1 OR actor = 'user:' || $1::uuid",
+        person
+    )
+    .execute(transaction.statement())
+    .await?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::HotelScope;
 use crate::store::changes::Topic;
+use crate::store::session_batches::tell_as_many_of;
 use crate::store::time::{MaybeTime, StoredTime};
 use crate::store::{Result, Transaction};
 use crate::telemetry::metrics;
@@ -213,6 +214,7 @@ pub async fn set_password(
 /// Deletes a user with its roles, hotels and sessions.
 pub async fn delete(transaction: &mut Transaction, id: Uuid) -> Result<u64> {
     transaction.changes(Topic::User(id));
+    tell_as_many_of(transaction, &[id]).await?;
     let done = sqlx::query!("DELETE FROM users WHERE id = $1", id).execute(transaction.statement()).await?;
     Ok(done.rows_affected())
 }

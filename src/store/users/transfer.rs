@@ -92,6 +92,17 @@ pub async fn insert_new(transaction: &mut Transaction, rows: &[&UserRow], now: D
     .await?)
 }
 
+/// Takes those of these users away again who are still being erased, as whoever deleted them was promised; their ids. Asked
+/// after they were added: so nobody who is deleted meanwhile is overlooked.
+pub async fn take_back_erased(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<Uuid>> {
+    Ok(sqlx::query_scalar!(
+        "DELETE FROM users WHERE id IN (SELECT user_id FROM erasures WHERE user_id = ANY($1)) RETURNING id",
+        ids
+    )
+    .fetch_all(transaction.statement())
+    .await?)
+}
+
 /// Gives roles to users who were added just now and hold none: so nothing can be there already.
 pub async fn insert_roles(transaction: &mut Transaction, pairs: &Pairs, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
