@@ -5,9 +5,10 @@ import { useAction } from '../api/useAction';
 import { graphql } from '../generated';
 import { HotelsField } from '../hotels/HotelsField';
 import { ActionForm } from '../parts/ActionForm';
-import { Choice, ErrorsOf, Field, Tick, Ticks } from '../parts/fields';
+import { Choice, Day, Field, Tick, Ticks } from '../parts/fields';
 import { Secret, SHOWN_ONCE } from '../parts/Secret';
 import { Failure } from '../parts/states';
+import { Time } from '../parts/Time';
 import { Cancel, Window } from '../parts/Window';
 import { useViewer } from '../shell/viewer';
 
@@ -39,7 +40,7 @@ const PERMISSIONS = graphql(`
 export function CreateApiKey({ onClose }: { onClose(): void }) {
   const viewer = useViewer();
   const [{ data, error }] = useQuery({ query: PERMISSIONS });
-  const [secret, setSecret] = useState<string | null>(null);
+  const [made, setMade] = useState<{ secret: string; expiresAt: string | null } | null>(null);
   const { run, outcome } = useAction(CREATE);
 
   async function submit(values: FormData) {
@@ -54,12 +55,12 @@ export function CreateApiKey({ onClose }: { onClose(): void }) {
         ...(day !== '' && { expiresAt: new Date(`${day}T00:00`).toISOString() }),
       },
     });
-    if (payload !== null) setSecret(payload.secret ?? null);
+    if (payload?.secret != null) setMade({ secret: payload.secret, expiresAt: payload.apiKey?.expiresAt ?? null });
   }
 
   return (
-    <Window title="Make an API key" open busy={outcome.running} holds={secret === null ? null : SHOWN_ONCE} onClose={onClose}>
-      {secret === null ? (
+    <Window title="Make an API key" open busy={outcome.running} holds={made === null ? undefined : SHOWN_ONCE} onClose={onClose}>
+      {made === null ? (
         <ActionForm outcome={outcome} submitLabel="Make" onSubmit={(values) => void submit(values)} beside={<Cancel onClose={onClose} busy={outcome.running} />}>
           <Field name="name" label="Name" isRequired autoFocus />
           <Field name="serviceName" label="Service" isRequired hint="The service that will hold it." />
@@ -79,15 +80,18 @@ export function CreateApiKey({ onClose }: { onClose(): void }) {
             options={[['ASSIGNED', 'The hotels assigned'], ...(viewer.hotelScope === 'ALL' ? [['ALL', 'Every hotel'] as [string, string]] : [])]}
           />
           <HotelsField label="Add a hotel" name="hotels" />
-          <label className="field">
-            <span>Expires on</span>
-            <input type="date" name="expiresAt" />
-            <ErrorsOf name="expiresAt" />
-          </label>
+          <Day name="expiresAt" label="Expires on" hint="Left empty, it ends after one year." />
         </ActionForm>
       ) : (
         <>
-          <Secret label="Give this key to the service." value={secret} />
+          <Secret
+            label={
+              <>
+                Give this key to the service. It ends at <Time at={made.expiresAt} />.
+              </>
+            }
+            value={made.secret}
+          />
           <div className="actions">
             <Cancel onClose={onClose}>Close</Cancel>
           </div>

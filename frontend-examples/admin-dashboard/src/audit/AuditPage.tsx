@@ -3,7 +3,7 @@ import { useMemo } from 'react';
 import { usePages } from '../api/usePages';
 import type { AuditEventFilter } from '../generated/graphql';
 import { useAddress, useTyped } from '../parts/address';
-import { Choice, Field } from '../parts/fields';
+import { Choice, Day, Field } from '../parts/fields';
 import { AUDIT_EVENTS, EventRows, inWords } from './EventRows';
 import { SignInsChart } from './SignInsChart';
 
@@ -72,10 +72,7 @@ export default function AuditPage() {
             ['FAILURE', 'Refused'],
           ]}
         />
-        <label className="field">
-          <span>Day</span>
-          <input type="date" {...day} onChange={(event) => void day.onChange(event.target.value)} />
-        </label>
+        <Day label="Day" {...day} />
         <Field label="Request" {...request} />
         <button type="button" onClick={() => void address.clear()}>
           Clear

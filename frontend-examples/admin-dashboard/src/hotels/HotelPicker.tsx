@@ -1,9 +1,10 @@
 // One hotel of many, found by typing a part of its name.
 import { useState } from 'react';
-import { Button, ComboBox, Input, Label, ListBox, ListBoxItem, Popover } from 'react-aria-components';
+import { Button, ComboBox, FieldError, Input, Label, ListBox, ListBoxItem, Popover } from 'react-aria-components';
 import { useQuery } from 'urql';
 import { messageOf } from '../api/errors';
 import { graphql } from '../generated';
+import { searchOf } from '../parts/address';
 
 const HOTEL_CHOICES = graphql(`
   query HotelChoices($filter: HotelFilter) {
@@ -33,19 +34,22 @@ interface HotelPickerProps {
   onChange(id: string): void;
   /** Empties the field once a hotel is chosen: for those who collect several. */
   collects?: boolean;
+  /** What is wrong with what was chosen. */
+  errors?: string[] | undefined;
 }
 
-export function HotelPicker({ label, value, onChange, collects = false }: HotelPickerProps) {
+export function HotelPicker({ label, value, onChange, collects = false, errors = [] }: HotelPickerProps) {
   const [typed, setTyped] = useState<string | null>(null);
   const [picked, setPicked] = useState<{ id: string; name: string } | null>(null);
   const [{ data: chosen }] = useQuery({ query: CHOSEN_HOTEL, variables: { id: value }, pause: value === '' });
-  const search = (typed ?? '').trim();
-  const [{ data, error }] = useQuery({ query: HOTEL_CHOICES, variables: { filter: search.length < 2 ? {} : { search } } });
+  const [{ data, error }] = useQuery({ query: HOTEL_CHOICES, variables: { filter: { search: searchOf(typed ?? '') } } });
   const [name] = [picked, chosen?.hotel].filter((hotel) => hotel?.id === value).map((hotel) => hotel?.name);
   const shown = typed ?? (value === '' ? '' : (name ?? value));
   return (
     <ComboBox
       className="field"
+      isInvalid={errors.length > 0}
+      validationBehavior="aria"
       items={data?.hotels.nodes ?? []}
       inputValue={shown}
       onInputChange={(text) => {
@@ -67,9 +71,10 @@ export function HotelPicker({ label, value, onChange, collects = false }: HotelP
     >
       <Label>{label}</Label>
       <div className="combo">
-        <Input placeholder="Any" />
+        <Input placeholder={collects ? 'Id, name, brand or town' : 'Any'} />
         <Button aria-label={`Show hotels`}>▾</Button>
       </div>
+      <FieldError>{errors.join(' ')}</FieldError>
       <Popover className="popover">
         <ListBox className="choices" renderEmptyState={() => <p className="state">{error === undefined ? 'No hotel matches.' : messageOf(error)}</p>}>
           {(hotel: { id: string; name: string; city?: string | null }) => (

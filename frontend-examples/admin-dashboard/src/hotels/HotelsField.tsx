@@ -1,8 +1,8 @@
 // Some hotels, collected one by one.
-import { useState } from 'react';
+import { use, useState } from 'react';
 import { useQuery } from 'urql';
 import { graphql } from '../generated';
-import { ErrorsOf } from '../parts/fields';
+import { FieldErrors } from '../parts/ActionForm';
 import { HotelPicker } from './HotelPicker';
 
 const PICKED_HOTELS = graphql(`
@@ -20,14 +20,15 @@ const PICKED_HOTELS = graphql(`
 /** Each chosen id is a value of the form's field `name`. */
 export function HotelsField({ label, name }: { label: string; name: string }) {
   const [ids, setIds] = useState<string[]>([]);
+  const errors = use(FieldErrors)[name];
   const [{ data }] = useQuery({ query: PICKED_HOTELS, variables: { ids }, pause: ids.length === 0 });
   const nameOf = (id: string) => {
     for (const node of data?.nodes ?? []) if (node?.__typename === 'Hotel' && node.id === id) return node.name;
     return id;
   };
   return (
-    <div className="collected">
-      <HotelPicker label={label} value="" collects onChange={(id) => void setIds(id === '' ? ids : [...new Set([...ids, id])])} />
+    <div className="collected" data-errors-of={name}>
+      <HotelPicker label={label} value="" collects errors={errors} onChange={(id) => void setIds(id === '' ? ids : [...new Set([...ids, id])])} />
       {ids.length > 0 && (
         <ul>
           {ids.map((id) => (
@@ -41,7 +42,6 @@ export function HotelsField({ label, name }: { label: string; name: string }) {
           ))}
         </ul>
       )}
-      <ErrorsOf name={name} />
     </div>
   );
 }

@@ -1,10 +1,10 @@
 // Something that is shown once: a temporary password, an API key.
-import { useEffect, useState } from 'react';
+import { useEffect, useState, type ReactNode } from 'react';
 
 /** What is lost with it, in the words of the window that it stands in. */
 export const SHOWN_ONCE = 'It is shown this once.';
 
-export function Secret({ label, value }: { label: string; value: string }) {
+export function Secret({ label, value }: { label: ReactNode; value: string }) {
   const [copied, setCopied] = useState(false);
   useEffect(() => {
     const ask = (event: BeforeUnloadEvent) => event.preventDefault();

@@ -31,6 +31,12 @@ export function useAddress(): Address {
   };
 }
 
+/** What the service is asked to look for: two letters or more, or one that may be a word, such as 李. Less is not looked for yet. */
+export function searchOf(typed: string): string | undefined {
+  const text = typed.trim();
+  return [...text].length >= 2 || /^\p{Lo}$/u.test(text) ? text : undefined;
+}
+
 /** How long one waits for the next letter before the address follows, in milliseconds. */
 const PAUSE = 120;
 

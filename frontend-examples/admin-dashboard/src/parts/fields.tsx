@@ -34,19 +34,63 @@ interface ChoiceProps {
 
 /** One of a few. */
 export function Choice({ label, options, onChange, ...props }: ChoiceProps) {
-  const errors = useId();
   return (
-    <label className="field">
-      <span>{label}</span>
-      <select {...props} aria-describedby={props.name === undefined ? undefined : errors} onChange={onChange && ((event) => onChange(event.target.value))}>
-        {options.map(([value, text]) => (
-          <option key={value} value={value}>
-            {text}
-          </option>
-        ))}
-      </select>
-      {props.name !== undefined && <ErrorsOf id={errors} name={props.name} />}
-    </label>
+    <Described label={label} name={props.name}>
+      {(attributes) => (
+        <select {...props} {...attributes} onChange={onChange && ((event) => onChange(event.target.value))}>
+          {options.map(([value, text]) => (
+            <option key={value} value={value}>
+              {text}
+            </option>
+          ))}
+        </select>
+      )}
+    </Described>
+  );
+}
+
+interface DayProps {
+  label: string;
+  hint?: string;
+  name?: string;
+  value?: string;
+  onChange?: (value: string) => void;
+  onFocus?: () => void;
+  onBlur?: () => void;
+}
+
+/** A day of the calendar. */
+export function Day({ label, hint, onChange, ...props }: DayProps) {
+  return (
+    <Described label={label} hint={hint} name={props.name}>
+      {(attributes) => <input type="date" {...props} {...attributes} onChange={onChange && ((event) => onChange(event.target.value))} />}
+    </Described>
+  );
+}
+
+interface DescribedProps {
+  label: string;
+  hint?: string | undefined;
+  name: string | undefined;
+  children: (attributes: { id: string; 'aria-invalid': boolean; 'aria-describedby': string | undefined }) => ReactNode;
+}
+
+/** A field of the browser's own: its label alone names it; the hint, and what is wrong with it, describe it. */
+function Described({ label, hint, name = '', children }: DescribedProps) {
+  const [id, hintId, errorsId] = [useId(), useId(), useId()];
+  const invalid = (use(FieldErrors)[name] ?? []).length > 0;
+  const described = [hint !== undefined && hintId, invalid && errorsId].filter(Boolean).join(' ');
+  return (
+    <div className="field">
+      <label htmlFor={id}>{label}</label>
+      {children({ id, 'aria-invalid': invalid, 'aria-describedby': described || undefined })}
+      {hint !== undefined && (
+        <span id={hintId} slot="description">
+          {hint}
+        </span>
+      )}
+      {name !== '' && <ErrorsOf id={errorsId} name={name} />}
+    </div>
   );
 }
 
@@ -63,7 +107,7 @@ export function Ticks({ legend, name, children }: { legend: string; name: string
 }
 
 /** What is wrong with a field that does not say so itself. */
-export function ErrorsOf({ name, id }: { name: string; id?: string }) {
+function ErrorsOf({ name, id }: { name: string; id: string }) {
   const errors = use(FieldErrors)[name] ?? [];
   return (
     <span id={id} className="field-error" data-errors-of={name}>
@@ -76,14 +120,16 @@ interface TickProps {
   name: string;
   value?: string;
   defaultChecked?: boolean;
+  checked?: boolean;
+  onChange?: (checked: boolean) => void;
   disabled?: boolean;
   children: ReactNode;
 }
 
-export function Tick({ children, ...props }: TickProps) {
+export function Tick({ children, onChange, ...props }: TickProps) {
   return (
     <label className="tick">
-      <input type="checkbox" {...props} />
+      <input type="checkbox" {...props} onChange={onChange && ((event) => onChange(event.target.checked))} />
       <span>{children}</span>
     </label>
   );
