@@ -4,7 +4,7 @@ import { Input, Label, SearchField } from 'react-aria-components';
 import { usePages } from '../api/usePages';
 import { graphql } from '../generated';
 import type { HotelFilter, HotelRowFragment } from '../generated/graphql';
-import { useAddress, useTyped } from '../parts/address';
+import { searchOf, useAddress, useTyped } from '../parts/address';
 import { Badge } from '../parts/Badge';
 import { Choice } from '../parts/fields';
 import { Rows, type RowsColumn } from '../parts/Rows';
@@ -53,8 +53,7 @@ export default function HotelsPage() {
   const address = useAddress();
   const typed = useTyped(address, 'q');
   const [text, status] = [address.param('q'), address.param('status')];
-  const filter: HotelFilter = {};
-  if (text.trim().length >= 2) filter.search = text.trim();
+  const filter: HotelFilter = { search: searchOf(text) };
   if (status !== '') filter.active = status === 'active';
   const pages = usePages(HOTELS, { filter }, (data) => data.hotels);
   return (
@@ -70,7 +69,7 @@ export default function HotelsPage() {
       <div className="filters" role="search">
         <SearchField className="field" {...typed}>
           <Label>Search</Label>
-          <Input placeholder="Id, name, brand or town" />
+          <Input placeholder="Id, name, brand or town, a word or two letters" />
         </SearchField>
         <Choice
           label="Status"

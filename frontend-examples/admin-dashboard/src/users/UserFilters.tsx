@@ -6,7 +6,7 @@ import { HotelPicker } from '../hotels/HotelPicker';
 import { useTyped } from '../parts/address';
 import { Choice } from '../parts/fields';
 import { useViewer } from '../shell/viewer';
-import { SHORTEST, type UserSearch } from './search';
+import type { UserSearch } from './search';
 
 export const ROLE_CHOICES = graphql(`
   query RoleChoices {
@@ -31,7 +31,7 @@ export function UserFilters({ search }: { search: UserSearch }) {
     <div className="filters" role="search">
       <SearchField className="field" {...typed}>
         <Label>Search</Label>
-        <Input placeholder={`Name or email, ${SHORTEST} letters or more`} />
+        <Input placeholder="Name or email, a word or two letters" />
       </SearchField>
       <Choice
         label="Status"

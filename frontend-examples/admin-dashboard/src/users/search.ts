@@ -1,11 +1,7 @@
 // What the list of users is to show, as it stands in the address bar.
 import { useMemo } from 'react';
 import type { OrderDirection, UserFilter, UserOrder, UserOrderField } from '../generated/graphql';
-import { useAddress, type Address } from '../parts/address';
-
-/** The shortest text that the service looks for, but for one letter that may be a word, such as 李. */
-export const SHORTEST = 2;
-const ONE_WORD = /^\p{Lo}$/u;
+import { searchOf, useAddress, type Address } from '../parts/address';
 
 const FIELDS: UserOrderField[] = ['CREATED_AT', 'EMAIL', 'LAST_LOGIN_AT', 'LAST_NAME'];
 
@@ -34,9 +30,7 @@ export function useUserSearch(): UserSearch {
 
 /** What an address bar cannot mean, it does not. */
 export function read(params: URLSearchParams): Pick<UserSearch, 'filter' | 'orderBy'> {
-  const filter: UserFilter = { ...BY_STATUS[params.get('status') as StatusChoice] };
-  const text = (params.get('q') ?? '').trim();
-  if (text.length >= SHORTEST || ONE_WORD.test(text)) filter.search = text;
+  const filter: UserFilter = { ...BY_STATUS[params.get('status') as StatusChoice], search: searchOf(params.get('q') ?? '') };
   const [role, hotel, permission] = ['role', 'hotel', 'permission'].map((name) => params.get(name));
   if (role) filter.roles = [role];
   if (hotel) filter.hotels = [hotel];
