@@ -1,4 +1,5 @@
 // Names, email address, and which hotels are reached. What was not changed here is not sent: somebody else may have changed it.
+// Only a new address takes with it whether it is verified: the service would hold it for one that is not.
 import { useState } from 'react';
 import { useAction } from '../api/useAction';
 import { graphql } from '../generated';
@@ -41,20 +42,27 @@ export function Profile({ user }: { user: ProfileFragment }) {
   const tell = useNotice();
   const mayAll = viewer.may('user:update');
   const mayNames = mayAll || viewer.id === user.id;
-  /** What the fields began with. */
-  const [shown, setShown] = useState(user);
+  /** What the fields held when they were shown or saved last. */
+  const [began, setBegan] = useState({ ...user, firstName: user.firstName ?? null, lastName: user.lastName ?? null });
+  const [verified, setVerified] = useState(user.emailVerified);
 
   async function submit(values: FormData) {
     const typed: Omit<UpdateUserInput, 'id'> = { firstName: textOf(values, 'firstName'), lastName: textOf(values, 'lastName') };
     if (mayAll) {
       typed.email = String(values.get('email'));
-      typed.emailVerified = values.has('emailVerified');
+      typed.emailVerified = verified;
       if (values.has('hotelScope')) typed.hotelScope = values.get('hotelScope') === 'ALL' ? 'ALL' : 'ASSIGNED';
     }
-    const changed = Object.entries(typed).filter(([name, value]) => value !== (shown[name as keyof typeof typed] ?? null));
-    const payload = await run({ input: { id: user.id, ...Object.fromEntries(changed) } });
+    const input: UpdateUserInput = { id: user.id };
+    const differs = Object.entries(typed).filter(([name, value]) => value !== began[name as keyof typeof typed]);
+    Object.assign(input, Object.fromEntries(differs));
+    if (input.email !== undefined) input.emailVerified = typed.emailVerified;
+    const payload = await run({ input });
     if (payload === null) return;
-    if (payload.user != null) setShown(payload.user);
+    const saved = payload.user?.emailVerified ?? verified;
+    setBegan({ ...began, ...(typed as typeof began), emailVerified: saved });
+    // Somebody else may have said otherwise meanwhile; so may the person at the screen, who is not contradicted.
+    setVerified((now) => (now === verified ? saved : now));
     tell('The profile has been changed.');
   }
 
@@ -63,12 +71,12 @@ export function Profile({ user }: { user: ProfileFragment }) {
       <h2 id="profile">Profile</h2>
       <ActionForm outcome={outcome} submitLabel="Save" onSubmit={(values) => void submit(values)}>
         <div className="pair">
-          <Field name="firstName" label="First name" defaultValue={shown.firstName ?? ''} isReadOnly={!mayNames} />
-          <Field name="lastName" label="Last name" defaultValue={shown.lastName ?? ''} isReadOnly={!mayNames} />
+          <Field name="firstName" label="First name" defaultValue={user.firstName ?? ''} isReadOnly={!mayNames} />
+          <Field name="lastName" label="Last name" defaultValue={user.lastName ?? ''} isReadOnly={!mayNames} />
         </div>
-        <Field name="email" type="email" label="Email" defaultValue={shown.email} isRequired isReadOnly={!mayAll} />
+        <Field name="email" type="email" label="Email" defaultValue={user.email} isRequired isReadOnly={!mayAll} />
         {mayAll && (
-          <Tick name="emailVerified" defaultChecked={shown.emailVerified}>
+          <Tick name="emailVerified" checked={verified} onChange={setVerified}>
             The email address is known to be theirs
           </Tick>
         )}
@@ -76,7 +84,7 @@ export function Profile({ user }: { user: ProfileFragment }) {
           <Choice
             label="Reaches"
             name="hotelScope"
-            defaultValue={shown.hotelScope}
+            defaultValue={user.hotelScope}
             options={[
               ['ASSIGNED', 'The hotels assigned'],
               ['ALL', 'Every hotel'],
