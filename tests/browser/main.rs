@@ -105,6 +105,11 @@ async fn forms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn saving() {
+    drive("saving.test.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sessions() {
     drive("sessions.test.mjs").await;
 }

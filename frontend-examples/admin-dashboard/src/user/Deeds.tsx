@@ -7,6 +7,7 @@ import type { DeedsFragment } from '../generated/graphql';
 import { ActionForm } from '../parts/ActionForm';
 import { ConfirmButton } from '../parts/ConfirmButton';
 import { Secret, SHOWN_ONCE } from '../parts/Secret';
+import { Time } from '../parts/Time';
 import { Cancel, Window } from '../parts/Window';
 import { useViewer } from '../shell/viewer';
 
@@ -100,6 +101,7 @@ const RESET_PASSWORD = graphql(`
         ...Deeds
       }
       temporaryPassword
+      temporaryPasswordExpiresAt
       errors {
         code
         message
@@ -171,30 +173,38 @@ export function Deeds({ user }: { user: DeedsFragment }) {
 
 function ResetPassword({ user: { id, displayName } }: { user: DeedsFragment }) {
   const [open, setOpen] = useState(false);
-  const [password, setPassword] = useState<string | null>(null);
+  const [made, setMade] = useState<{ password: string; expiresAt: string | null } | null>(null);
   const { run, outcome, clear } = useAction(RESET_PASSWORD);
   function close() {
     setOpen(false);
-    setPassword(null);
+    setMade(null);
     clear();
   }
   async function submit() {
     const payload = await run({ input: { id } });
-    if (payload !== null) setPassword(payload.temporaryPassword ?? null);
+    if (payload?.temporaryPassword == null) return;
+    setMade({ password: payload.temporaryPassword, expiresAt: payload.temporaryPasswordExpiresAt ?? null });
   }
   return (
     <>
       <button type="button" onClick={() => void setOpen(true)}>
         Reset password
       </button>
-      <Window title="Reset password" open={open} busy={outcome.running} holds={password === null ? null : SHOWN_ONCE} onClose={close}>
-        {password === null ? (
+      <Window title="Reset password" open={open} busy={outcome.running} holds={made === null ? undefined : SHOWN_ONCE} onClose={close}>
+        {made === null ? (
           <ActionForm outcome={outcome} submitLabel="Reset password" onSubmit={() => void submit()} beside={<Cancel onClose={close} busy={outcome.running} />}>
-            <p>{displayName} will be signed out everywhere, and gets a temporary password that must be changed at the next sign-in.</p>
+            <p>{displayName} will be signed out everywhere, and gets a temporary password that must be changed at the next sign-in, within 24 hours.</p>
           </ActionForm>
         ) : (
           <>
-            <Secret label={`The temporary password of ${displayName}.`} value={password} />
+            <Secret
+              label={
+                <>
+                  The temporary password of {displayName} must be changed at the next sign-in, which must be before <Time at={made.expiresAt} />.
+                </>
+              }
+              value={made.password}
+            />
             <div className="actions">
               <Cancel onClose={close}>Close</Cancel>
             </div>

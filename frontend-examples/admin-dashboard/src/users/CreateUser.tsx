@@ -7,6 +7,7 @@ import { HotelsField } from '../hotels/HotelsField';
 import { ActionForm } from '../parts/ActionForm';
 import { Choice, Field, textOf, Tick } from '../parts/fields';
 import { Secret, SHOWN_ONCE } from '../parts/Secret';
+import { Time } from '../parts/Time';
 import { Cancel, Window } from '../parts/Window';
 import { RolesField } from '../roles/RolesField';
 import { useViewer } from '../shell/viewer';
@@ -18,6 +19,7 @@ const CREATE_USER = graphql(`
         ...UserRow
       }
       temporaryPassword
+      temporaryPasswordExpiresAt
       errors {
         code
         message
@@ -30,7 +32,9 @@ const CREATE_USER = graphql(`
 interface Made {
   id: string;
   name: string;
+  /** Null where the administrator chose one. */
   password: string | null;
+  expiresAt: string | null;
 }
 
 export function CreateUser() {
@@ -58,17 +62,23 @@ export function CreateUser() {
       },
     });
     if (payload?.user != null) {
-      const { id, displayName } = payload.user;
-      setMade({ id, name: displayName, password: payload.temporaryPassword ?? null });
+      const { user, temporaryPassword, temporaryPasswordExpiresAt } = payload;
+      setMade({ id: user.id, name: user.displayName, password: temporaryPassword ?? null, expiresAt: temporaryPasswordExpiresAt ?? null });
     }
   }
+  const kept = made?.password === null ? null : SHOWN_ONCE;
+  const until = (
+    <>
+      The password must be changed at the first sign-in, which must be before <Time at={made?.expiresAt} />.
+    </>
+  );
 
   return (
     <>
       <button type="button" className="primary" onClick={() => void setOpen(true)}>
         Add a user
       </button>
-      <Window title={made === null ? 'Add a user' : `${made.name} was added`} open={open} busy={outcome.running} holds={made?.password == null ? null : SHOWN_ONCE} onClose={close}>
+      <Window title={made === null ? 'Add a user' : `${made.name} was added`} open={open} busy={outcome.running} holds={made === null ? undefined : kept} onClose={close}>
         {made === null ? (
           <ActionForm outcome={outcome} submitLabel="Add" onSubmit={(values) => void submit(values)} beside={<Cancel onClose={close} busy={outcome.running} />}>
             <Field name="email" type="email" label="Email" isRequired autoFocus />
@@ -81,7 +91,7 @@ export function CreateUser() {
               type="password"
               label="Password"
               autoComplete="new-password"
-              hint="Leave it empty to have one made, which must be changed at the first sign-in."
+              hint="Leave it empty to have one made. Either must be changed at the first sign-in, within 24 hours."
             />
             <Tick name="emailVerified" defaultChecked>
               The email address is known to be theirs
@@ -96,7 +106,7 @@ export function CreateUser() {
           </ActionForm>
         ) : (
           <>
-            {made.password !== null && <Secret label="The first password must be changed at the first sign-in." value={made.password} />}
+            {made.password === null ? <p>{until}</p> : <Secret label={until} value={made.password} />}
             <div className="actions">
               <Link to={`/users/${made.id}`} onClick={close}>
                 Show {made.name}
