@@ -43,7 +43,8 @@ test('tabs refresh their tokens together, and nobody is signed out', async () =>
   await other.goto(page.url());
   await heading(other, 'Users').waitFor();
   await Promise.all([rest(page), rest(other)]);
-  // Late enough for the other tab to need one, too.
+  // Answered late enough for the other tab to need one, too.
+  let clicked;
   const refreshes = { begun: 0, underWay: 0, atOnce: 0 };
   await context.route('**/graphql', async (route) => {
     if (!route.request().postData()?.includes('mutation Refresh')) return route.fallback();
@@ -51,6 +52,7 @@ test('tabs refresh their tokens together, and nobody is signed out', async () =>
     refreshes.underWay += 1;
     refreshes.atOnce = Math.max(refreshes.atOnce, refreshes.underWay);
     const response = await route.fetch();
+    await clicked;
     await new Promise((resolve) => setTimeout(resolve, 700));
     refreshes.underWay -= 1;
     return route.fulfill({ response });
@@ -59,7 +61,9 @@ test('tabs refresh their tokens together, and nobody is signed out', async () =>
   const before = await kept(page);
   // As if the access token had expired meanwhile.
   await page.evaluate((tokens) => localStorage.setItem('voicehive-tokens', JSON.stringify({ ...tokens, expiresAt: 0 })), before);
-  await Promise.all([page, other].map((tab) => tab.getByRole('link', { name: 'Roles' }).click()));
+  await other.waitForFunction(() => JSON.parse(localStorage.getItem('voicehive-tokens')).expiresAt === 0);
+  clicked = Promise.all([page, other].map((tab) => tab.getByRole('link', { name: 'Roles' }).click()));
+  await clicked;
   await Promise.all([page, other].map((tab) => heading(tab, 'Roles').waitFor()));
   await Promise.all([page, other].map((tab) => tab.getByRole('rowheader', { name: /user:view/ }).waitFor()));
   // They take turns. A browser may show one tab only later what the other has kept: then the service gives it the same tokens again.
