@@ -13,9 +13,9 @@ BEGIN
 END
 $$;
 
--- Without upper case and accents. What is not ASCII then stands as its code point in hexadecimal digits, for pg_trgm, which
--- in some locales takes no other letters for letters: so an index finds every script, and a single character of it. The
--- upper-case letter before the digits keeps two of them from being read as a third.
+-- Without upper case and accents. What is not ASCII then stands as its code point in base 16, for pg_trgm, which in some locales
+-- takes no other letters for letters: so an index finds every script, and a single character of it. Its digits are A to P,
+-- upper-case letters that folded text never has; U or V before them keeps two characters from being read as a third.
 CREATE FUNCTION search_key(given text) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $function$
 DECLARE
     folded text;
@@ -636,8 +636,8 @@ BEGIN
         RETURN folded;
     END IF;
     RETURN (SELECT string_agg(CASE WHEN ascii(letter) < 128 THEN letter
-                                   WHEN ascii(letter) < 65536 THEN 'U' || lpad(to_hex(ascii(letter)), 4, '0')
-                                   ELSE 'V' || lpad(to_hex(ascii(letter)), 6, '0') END, '' ORDER BY place)
+                                   WHEN ascii(letter) < 65536 THEN 'U' || translate(lpad(to_hex(ascii(letter)), 4, '0'), '0123456789abcdef', 'ABCDEFGHIJKLMNOP')
+                                   ELSE 'V' || translate(lpad(to_hex(ascii(letter)), 6, '0'), '0123456789abcdef', 'ABCDEFGHIJKLMNOP') END, '' ORDER BY place)
               FROM unnest(string_to_array(folded, NULL)) WITH ORDINALITY AS letters(letter, place));
 END
 $function$;
