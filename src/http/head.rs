@@ -12,7 +12,7 @@ use super::request::About;
 use super::{authzen, cookie, graphql, oauth, rest};
 
 /// What stands once, or not at all: which of two would be meant, nobody can tell.
-const ONCE: [HeaderName; 9] = [
+const ONCE: [HeaderName; 7] = [
     header::AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
     header::CONTENT_TYPE,
@@ -20,8 +20,6 @@ const ONCE: [HeaderName; 9] = [
     header::ORIGIN,
     HeaderName::from_static("sec-fetch-site"),
     HeaderName::from_static("x-device-id"),
-    HeaderName::from_static("x-request-id"),
-    header::USER_AGENT,
 ];
 
 /// What is wrong with a head.

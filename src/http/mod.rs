@@ -167,12 +167,14 @@ pub fn router(app: Arc<App>) -> Router {
 
 /// Puts around routes what every request passes.
 pub fn surround(app: Arc<App>, routes: Router<Arc<App>>) -> Router {
-    let mut whole = routes.layer(axum::middleware::from_fn_with_state(app.clone(), admission::admit));
+    let mut whole = routes
+        .layer(axum::middleware::from_fn_with_state(app.clone(), admission::admit))
+        .layer(axum::middleware::from_fn(head::check));
+    // Pages of other origins may read what is wrong with a head, too.
     if let Some(cors) = headers::cors(&app.options.cors_origins) {
         whole = whole.layer(cors);
     }
     whole
-        .layer(axum::middleware::from_fn(head::check))
         .layer(axum::middleware::map_response(headers::protect))
         .layer(axum::middleware::from_fn_with_state(app.clone(), request::run_to_the_end))
         .with_state(app)

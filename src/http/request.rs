@@ -144,7 +144,9 @@ fn tell_left(response: &mut Response, allowance: &Allowance) {
 
 /// The id that came along, if it is one we are willing to log, or a new one.
 fn request_id(request: &Request, app: &App) -> String {
-    let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    // Of two, one by a proxy, nobody can tell which is meant.
+    let mut given = request.headers().get_all(REQUEST_ID).iter();
+    let given = given.next().filter(|_| given.next().is_none()).and_then(|value| value.to_str().ok());
     let fits = |id: &&str| {
         (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
     };

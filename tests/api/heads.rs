@@ -83,8 +83,6 @@ async fn what_must_stand_once_is_refused_where_it_stands_twice() {
             ["Origin: http://a", "Origin: http://b"],
             ["Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site"],
             ["X-Device-Id: a", "X-Device-Id: b"],
-            ["X-Request-Id: a", "X-Request-Id: b"],
-            ["User-Agent: a", "User-Agent: b"],
         ] {
             let lines = if twice[0] == kind { vec!["Host: a"] } else { vec!["Host: a", kind] };
             let (status, _, answer) = ask(&app, first, &[lines.as_slice(), &twice].concat(), body).await;
@@ -102,6 +100,31 @@ async fn what_must_stand_once_is_refused_where_it_stands_twice() {
     }
     assert!(admin.is_signed_in().await, "nothing of it was done");
     assert_eq!(app.count("SELECT count(*) FROM user_sessions").await, 1);
+}
+
+#[tokio::test]
+async fn what_proxies_add_of_their_own_may_stand_twice() {
+    let app = TestApp::start().await;
+    let twice = ["Host: a", "X-Request-Id: from-1", "X-Request-Id: from-2", "User-Agent: a", "User-Agent: b"];
+    let (status, head, body) = ask(&app, "GET /livez HTTP/1.1", &twice, "").await;
+    assert_eq!(status, 200, "{body}");
+    assert!(head.contains("x-request-id: ") && !head.contains("from-"), "a new one: {head}");
+    let (_, head, _) = ask(&app, "GET /livez HTTP/1.1", &["Host: a", "X-Request-Id: from-1"], "").await;
+    assert!(head.contains("x-request-id: from-1"), "{head}");
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_read_what_is_wrong_with_a_head() {
+    let mut setup = Setup::usual();
+    setup.options.cors_origins = vec!["https://app.example".to_owned()];
+    let app = TestApp::start_with(setup).await;
+    let lines = ["Host: a", "Origin: https://app.example", "Content-Type: application/json"];
+    for (more, expected) in [("X-Device-Id: a\r\nX-Device-Id: b", 400), ("Content-Encoding: gzip", 415)] {
+        let (status, head, body) =
+            ask(&app, "POST /graphql HTTP/1.1", &[lines.as_slice(), &[more]].concat(), QUERY).await;
+        assert_eq!(status, expected, "{body}");
+        assert!(head.contains("access-control-allow-origin: https://app.example"), "{head}");
+    }
 }
 
 #[tokio::test]
