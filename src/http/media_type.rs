@@ -35,12 +35,28 @@ pub fn prefers_page(headers: &HeaderMap) -> bool {
 /// Whether a request's body is said to be JSON in UTF-8. Where it is not said, it is not: what another site's page can send
 /// without asking has another type or none.
 pub fn is_json(headers: &HeaderMap) -> bool {
+    is_in_utf8(headers, |kind| kind.eq_ignore_ascii_case(JSON))
+}
+
+/// The same, or a type made of it, such as `application/merge-patch+json`, which no page sends without asking either.
+pub fn is_json_of_any_kind(headers: &HeaderMap) -> bool {
+    let is_made_of_it = |kind: &str| {
+        let kind = kind.to_ascii_lowercase();
+        kind.strip_prefix("application/")
+            .and_then(|kind| kind.strip_suffix("+json"))
+            .is_some_and(|kind| !kind.is_empty())
+    };
+    is_in_utf8(headers, |kind| kind.eq_ignore_ascii_case(JSON) || is_made_of_it(kind))
+}
+
+fn is_in_utf8(headers: &HeaderMap, is_meant: impl Fn(&str) -> bool) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parts = content_type.split(';').map(str::trim);
-    let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case(JSON));
-    is_json
+    // `utf8` is no registered name, and what many clients write.
+    let is_utf8 = |value: &str| ["utf-8", "utf8"].iter().any(|name| value.eq_ignore_ascii_case(name));
+    parts.next().is_some_and(is_meant)
         && parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
-            !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+            !name.trim().eq_ignore_ascii_case("charset") || is_utf8(value.trim().trim_matches('"'))
         })
 }
 
@@ -79,13 +95,28 @@ mod tests {
     fn only_json_in_utf8_is_read() {
         let says =
             |content_type| HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))]);
-        for accepted in ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\""] {
-            assert!(is_json(&says(accepted)), "{accepted}");
+        for accepted in [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/json;charset=\"utf-8\"",
+            "application/json; charset=utf8",
+        ] {
+            assert!(is_json(&says(accepted)) && is_json_of_any_kind(&says(accepted)), "{accepted}");
         }
-        for refused in
-            ["", "text/plain", "application/json; charset=latin1", "multipart/form-data", "application/jsonp"]
-        {
-            assert!(!is_json(&says(refused)), "{refused}");
+        for of_its_kind in ["application/merge-patch+json", "Application/vnd.a.b+JSON; charset=utf8"] {
+            assert!(is_json_of_any_kind(&says(of_its_kind)) && !is_json(&says(of_its_kind)), "{of_its_kind}");
+        }
+        for refused in [
+            "",
+            "text/plain",
+            "application/json; charset=latin1",
+            "multipart/form-data",
+            "application/jsonp",
+            "application/+json",
+            "text/a+json",
+            "application/a+json; charset=latin1",
+        ] {
+            assert!(!is_json(&says(refused)) && !is_json_of_any_kind(&says(refused)), "{refused}");
         }
         assert!(!is_json(&HeaderMap::new()), "without a type");
     }

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::body::{self, BodyError, JsonError, Sender};
-use super::media_type::is_json;
+use super::media_type::is_json_of_any_kind;
 use super::request::{About, Left, begin, begin_known, counted, session_id};
 use super::{App, cookie};
 use crate::clock::whole_seconds;
@@ -303,7 +303,7 @@ async fn read_optional<T: DeserializeOwned>(
         return Ok(None);
     }
     // A form of another site's page can hold JSON, and browsers send it without asking.
-    if !is_json(headers) {
+    if !is_json_of_any_kind(headers) {
         return Err(with_detail(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send the body as application/json, in UTF-8"));
     }
     let (value, _memory) = body.json().await.map_err(|error| match error {
