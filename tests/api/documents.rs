@@ -56,6 +56,22 @@ async fn no_hash_tells_what_was_written_into_a_mutation() {
 }
 
 #[tokio::test]
+async fn a_trusted_document_is_new_once_whatever_it_says() {
+    let trusted = "mutation { changePassword(input: {currentPassword: \"a\", newPassword: \"Özlem goes sailing\"}) { errors { code } } }";
+    let file = cluster_folder().join("trusted-mutation.json");
+    std::fs::write(&file, json!({ sha256(trusted): trusted }).to_string()).expect("written");
+    let mut setup = Setup::usual();
+    setup.options.trusted = Trusted::read(&file, false).expect("a manifest");
+    setup.settings.throttle.new_documents_per_minute = std::num::NonZeroU32::MIN;
+    let app = TestApp::start_with(setup).await;
+    for _ in 0..4 {
+        let by_hash = json!({ "extensions": { "persistedQuery": { "sha256Hash": sha256(trusted) } } });
+        let answer = app.anonymous().post("/graphql", by_hash).await;
+        assert_eq!(answer.code(), "UNAUTHENTICATED", "{}", answer.body);
+    }
+}
+
+#[tokio::test]
 async fn where_only_trusted_documents_are_run_nothing_else_is() {
     let (trusted, other) = ("query Me { me { email } }", "{ me { id } }");
     let file = cluster_folder().join("trusted.json");
