@@ -267,7 +267,7 @@ pub fn http_options(config: &Config) -> anyhow::Result<Options> {
             stranger_bytes: limits.stranger_body_bytes,
             values: limits.body_values,
             stranger_values: limits.stranger_body_values,
-            bytes_at_once: limits.bodies_bytes,
+            bytes_at_once: limits.bodies_at_once(),
             timeout: config.http.body_timeout,
         },
         max_requests: config.http.max_requests,

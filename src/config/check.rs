@@ -44,18 +44,25 @@ impl Config {
 }
 
 impl LimitsConfig {
-    /// One body of the largest size must find room.
+    /// How many times as much as this must be taken at once, so that one body of the largest size finds room.
+    fn least(&self) -> [(&'static str, usize, usize); 2] {
+        [("body_bytes", self.body_bytes, 2), ("stranger_body_bytes", self.stranger_body_bytes.min(self.body_bytes), 8)]
+    }
+
+    /// Bytes of bodies that are read at once.
+    pub fn bodies_at_once(&self) -> usize {
+        let least = self.least().into_iter().map(|(_, bytes, share)| bytes * share);
+        self.bodies_bytes.unwrap_or_else(|| least.fold(8 * 1024 * 1024, usize::max))
+    }
+
     fn check(&self, tree: &Node) -> Result<(), Error> {
+        let Some(found) = self.bodies_bytes else { return Ok(()) };
         let key = "limits.bodies_bytes";
-        for (other, bytes, share) in [
-            ("body_bytes", self.body_bytes, 2),
-            ("stranger_body_bytes", self.stranger_body_bytes.min(self.body_bytes), 8),
-        ] {
-            if self.bodies_bytes / share < bytes {
-                let (found, place) = (self.bodies_bytes, tree.place(key));
+        for (other, bytes, share) in self.least() {
+            if found / share < bytes {
                 let problem =
                     format!("found {found}, expected at least {share} times limits.{other}, which is {bytes}");
-                return Err(Error::new(key, place, problem));
+                return Err(Error::new(key, tree.place(key), problem));
             }
         }
         Ok(())

@@ -119,7 +119,7 @@ impl Default for LimitsConfig {
             stranger_body_bytes: 64 * 1024,
             body_values: 20_000,
             stranger_body_values: 1000,
-            bodies_bytes: 8 * 1024 * 1024,
+            bodies_bytes: None,
         }
     }
 }

@@ -210,9 +210,9 @@ pub struct LimitsConfig {
     /// The same of anybody else. Default 1000.
     #[serde(deserialize_with = "whole::<100, 10_000_000, _, _>")]
     pub stranger_body_values: usize,
-    /// Bytes of bodies that are read at once. Default 8 MiB.
-    #[serde(deserialize_with = "whole::<1_048_576, 1_073_741_824, _, _>")]
-    pub bodies_bytes: usize,
+    /// Bytes of bodies that are read at once. Default 8 MiB, or where larger ones are taken, as many as let them in.
+    #[serde(deserialize_with = "whole_or_none::<1_048_576, 1_073_741_824, _, _>")]
+    pub bodies_bytes: Option<usize>,
 }
 
 /// The GraphQL endpoint.

@@ -92,8 +92,8 @@ fn bad_values_are_refused_with_key_place_found_and_expected() {
         ("limits: {body_bytes: 1MiB}", r#"found "1MiB""#),
         ("limits: {body_bytes: '99999999999999999999999'}", "from 1024 to"),
         (
-            "limits: {body_bytes: '4194305'}",
-            "limits.bodies_bytes in the defaults: found 8388608, expected at least 2 times limits.body_bytes, which is 4194305",
+            "limits: {body_bytes: '4194305', bodies_bytes: '8388608'}",
+            "limits.bodies_bytes in FILE: found 8388608, expected at least 2 times limits.body_bytes, which is 4194305",
         ),
         (
             "limits: {stranger_body_bytes: '1048576', bodies_bytes: '2097152'}",

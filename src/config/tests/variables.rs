@@ -79,7 +79,7 @@ fn every_key_has_a_variable() {
         ("VOICEHIVE_LIMITS__STRANGER_BODY_BYTES", "1028", "stranger_body_bytes: 1028,"),
         ("VOICEHIVE_LIMITS__BODY_VALUES", "129", " body_values: 129,"),
         ("VOICEHIVE_LIMITS__STRANGER_BODY_VALUES", "130", "stranger_body_values: 130,"),
-        ("VOICEHIVE_LIMITS__BODIES_BYTES", "16777216", "bodies_bytes: 16777216 "),
+        ("VOICEHIVE_LIMITS__BODIES_BYTES", "16777216", "bodies_bytes: Some(16777216) "),
         ("VOICEHIVE_GRAPHQL__INTROSPECTION", "false", "introspection: false"),
         ("VOICEHIVE_GRAPHQL__FEDERATION", "true", "federation: true"),
         ("VOICEHIVE_GRAPHQL__EXPLORER", "false", "explorer: false"),
