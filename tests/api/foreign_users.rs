@@ -78,8 +78,10 @@ async fn a_keycloak_realm_comes_in_with_its_passwords() {
     let mut told: Vec<_> = told.into();
     told.sort_by_key(|line| line.split(':').next().and_then(|line| line.parse::<u32>().ok()));
     for (wrong, told) in wrong.iter().zip(&told) {
-        assert!(wrong.starts_with(told), "{wrong}, not {told}");
+        let (line, why) = told.split_once(": ").expect("a line and why");
+        assert!(wrong.starts_with(&format!("{line}: ")) && wrong.contains(why), "{wrong}, not {told}");
     }
+    assert!(wrong.iter().any(|line| line.contains("user \"service-account-x\" is a client's")), "{wrong:#?}");
     assert_eq!(import(&database, &path, &["--from", "keycloak"]).0["there_already"], json!(10));
 
     let app = TestApp::start_on(database.into(), Setup::usual()).await;
@@ -122,11 +124,11 @@ async fn exports_that_are_cut_off_or_lack_their_users_are_refused() {
     let large = json!({ "users": [{ "email": "a@h.test", "x": "y".repeat(300_000) }] }).to_string();
     for (text, told) in [
         ("{\"realm\": \"hotels\"}", "it has no list \"users\""),
-        ("[]", "an object with a list \"users\""),
+        ("[{\"realm\": \"a\", \"users\": []}]", "export one with --realm NAME"),
         ("{\"users\": 7}", "expected a list of users"),
         ("{\"users\": [{\"email\": \"a@h.test\"},\n", "EOF while parsing"),
         ("", "EOF while parsing"),
-        (large.as_str(), "line 0: a user has more than 262144 bytes"),
+        (large.as_str(), "line 1: a user has more than 262144 bytes"),
     ] {
         let path = file(&database, "cut.json", text);
         let arguments = ["users", "import", "--from", "keycloak", path.to_str().expect("a path"), "--all-or-nothing"];
@@ -138,6 +140,14 @@ async fn exports_that_are_cut_off_or_lack_their_users_are_refused() {
         .await
         .expect("counted");
     assert_eq!(users, 0);
+
+    // Without --all-or-nothing, what came before is kept and counted.
+    let path = file(&database, "cut.json", "{\"users\": [{\"email\": \"łukasz@h.test\"},\n");
+    let arguments = ["users", "import", "--from", "keycloak", path.to_str().expect("a path")];
+    let output = voicehive(&database.options, &arguments).output().expect("runs");
+    let counts = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success() && counts.starts_with("1 users added;"), "{counts}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("EOF while parsing"), "{output:?}");
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ pub async fn run(config: Config, wanted: Wanted) -> anyhow::Result<ExitCode> {
         (false, false) => Keep::EachBatch,
     };
     let (input, progress) = open(&wanted.file)?;
-    let (imported, kept) = system::with_identity(&config, async |identity| {
+    let ((imported, kept), read) = system::with_identity(&config, async |identity| {
         take_in(&identity, keep, source, input, &wanted.file, &progress).await
     })
     .await?;
@@ -74,6 +74,7 @@ pub async fn run(config: Config, wanted: Wanted) -> anyhow::Result<ExitCode> {
         format!("{added} users {verb}; {there_already} were there already; {wrong} rows are wrong.{without}")
     };
     writeln!(std::io::stdout(), "{told}")?;
+    read?;
     Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -84,16 +85,17 @@ async fn take_in(
     input: Box<dyn Read + Send>,
     file: &Path,
     progress: &ProgressBar,
-) -> anyhow::Result<(Imported, bool)> {
+) -> anyhow::Result<((Imported, bool), anyhow::Result<()>)> {
     let (send, mut batches) = mpsc::channel::<Vec<Row>>(AHEAD);
     let reading = tokio::task::spawn_blocking(move || {
         let mut batch = Vec::with_capacity(BATCH);
-        source.read(input, &mut |row| {
+        let outcome = source.read(input, &mut |row| {
             batch.push(row);
             batch.len() < BATCH || send.blocking_send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))).is_ok()
-        })?;
+        });
+        // What came before it could not be read any further, too.
         let _ = send.blocking_send(batch);
-        std::io::Result::Ok(())
+        outcome
     });
     let import = identity.begin_import(keep).await?;
     {
@@ -107,9 +109,12 @@ async fn take_in(
             progress.set_message(format!("{} added", import.imported().added));
         }
     }
-    // A file that cannot be read to its end is not taken in whole.
-    reading.await?.with_context(|| format!("{} cannot be read", file.display()))?;
-    Ok(import.finish().await?)
+    let read = reading.await?.with_context(|| format!("{} cannot be read to its end", file.display()));
+    match (read, keep) {
+        // A file that cannot be read to its end is not taken in whole.
+        (Err(problem), Keep::AllOrNothing) => Err(problem),
+        (read, _) => Ok((import.finish().await?, read)),
+    }
 }
 
 /// Writes what of a batch could be read; what is wrong with the rest.

@@ -24,7 +24,7 @@ pub fn read(input: impl Read, user: User<'_>, take: &mut dyn FnMut(Row) -> bool)
     let mut json = serde_json::Deserializer::from_reader(Counted { input, place: place.clone() });
     let mut reading = Reading { place, user, take, found: false, stopped: false };
     let outcome = json.deserialize_map(&mut reading).and_then(|()| json.end());
-    let line = reading.place.line.get();
+    let line = reading.place.line.get() + 1;
     match outcome {
         _ if reading.stopped => Ok(()),
         Err(error) if error.is_io() => {
@@ -82,7 +82,9 @@ impl<'de> Visitor<'de> for &mut Reading<'_> {
     type Value = ();
 
     fn expecting(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
-        text.write_str("an object with a list \"users\"")
+        text.write_str(
+            "an object with a list \"users\"; of an export with several realms, export one with --realm NAME",
+        )
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<(), M::Error> {
@@ -134,7 +136,12 @@ impl<'de> DeserializeSeed<'de> for One<'_, '_> {
         place.in_user.set(true);
         let value = Value::deserialize(deserializer)?;
         place.in_user.set(false);
-        if take((line, Fields::of(value).and_then(|fields| user(&fields)))) {
+        let row = Fields::of(value).and_then(|fields| {
+            // Such a file may be one line.
+            let name = ["username", "localId"].iter().find_map(|name| fields.text(name).ok()?);
+            user(&fields).map_err(|why| name.map_or_else(|| why.clone(), |name| format!("user {name:?} {why}")))
+        });
+        if take((line, row)) {
             return Ok(());
         }
         *stopped = true;
