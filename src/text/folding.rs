@@ -41,7 +41,8 @@ fn push(key: &mut String, character: char) {
         _ => ('V', 6),
     };
     key.push(first);
-    key.extend((0..digits).rev().map(|digit| DIGITS[(code >> (4 * digit)) as usize % DIGITS.len()]));
+    let digit = |place| DIGITS.get((code >> (4 * place)) as usize % DIGITS.len());
+    key.extend((0..digits).rev().filter_map(digit));
 }
 
 /// The words of what is looked for, each as it stands in a search key; none where nothing is left of it.
