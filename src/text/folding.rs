@@ -45,9 +45,12 @@ fn push(key: &mut String, character: char) {
     key.extend((0..digits).rev().filter_map(digit));
 }
 
-/// The words of what is looked for, each as it stands in a search key; none where nothing is left of it.
+/// The words of what is looked for, each as it stands in a search key; none where nothing is left of it. A comma ends a word: so
+/// people write the last name first.
 pub fn search_words(text: &str) -> Vec<String> {
-    search_key(text).split_whitespace().map(str::to_owned).collect()
+    let key = search_key(text);
+    let words = key.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty());
+    words.map(str::to_owned).collect()
 }
 
 #[cfg(test)]
