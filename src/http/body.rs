@@ -61,7 +61,9 @@ struct Bodies {
     bytes_by_address: Arc<Shares>,
     /// Memory for the values of JSON.
     memory: Arc<Semaphore>,
-    memory_in_all: usize,
+    memory_by_address: Arc<Shares>,
+    /// What one address may have of it, and one request.
+    memory_each: usize,
     max_bytes: usize,
     max_values: usize,
 }
@@ -69,12 +71,13 @@ struct Bodies {
 impl Bodies {
     fn new(max_bytes: usize, max_values: usize, bytes_at_once: usize) -> Self {
         // Values are there for longer than the text that they are made of.
-        let memory_in_all = 3 * bytes_at_once;
+        let memory = 3 * bytes_at_once;
         Self {
             bytes: Arc::new(Semaphore::new(bytes_at_once)),
             bytes_by_address: Shares::new(bytes_at_once / 2, Vec::new()),
-            memory: Arc::new(Semaphore::new(memory_in_all)),
-            memory_in_all,
+            memory: Arc::new(Semaphore::new(memory)),
+            memory_by_address: Shares::new(memory / 2, Vec::new()),
+            memory_each: memory / 2,
             max_bytes,
             max_values,
         }
@@ -218,13 +221,17 @@ async fn collect(mut counted: Counted<'_>, mut body: Body, limit: usize) -> Resu
 }
 
 /// The memory that values take, until it is dropped. None where they are few.
-pub struct Memory(Option<OwnedSemaphorePermit>);
+pub struct Memory(Option<(OwnedSemaphorePermit, Option<Share>)>);
 
 impl Memory {
     /// Of what was taken for all forms of the values, one remains.
     pub fn keep_one_form(&mut self) {
-        if let Some(permit) = &mut self.0 {
-            drop(permit.split(permit.num_permits() / 3 * 2));
+        if let Some((permit, share)) = &mut self.0 {
+            let others = permit.num_permits() / 3 * 2;
+            drop(permit.split(others));
+            if let Some(share) = share {
+                share.shrink(others);
+            }
         }
     }
 }
@@ -244,10 +251,11 @@ impl From<BodyError> for JsonError {
 impl Whole<'_> {
     /// The value that it is, with the memory that it takes.
     pub async fn json(self) -> Result<(Value, Memory), JsonError> {
-        let built = build(self.counted.bodies, &self.bytes).await;
+        let memory = memory_for(self.counted.bodies, self.counted.address, &[&self.bytes]).await?;
+        let built = serde_json::from_slice(&self.bytes).map_err(JsonError::Json);
         // Only now: the text is there while it is waited for memory.
         drop(self);
-        built
+        Ok((built?, memory))
     }
 
     /// Whether it holds no more values than may be sent, where each of these bytes begins another one.
@@ -258,26 +266,36 @@ impl Whole<'_> {
     }
 }
 
-/// The same of a text that came in a URL.
-pub async fn json_of(app: &App, sender: Sender, text: &str) -> Result<(Value, Memory), JsonError> {
-    build(app.bodies.of(sender), text.as_bytes()).await
+/// The memory for the values of texts that came in a URL, all at once: who waits for more while holding some could keep
+/// others waiting who do the same.
+pub async fn memory_of(app: &App, about: &About, sender: Sender, texts: &[&[u8]]) -> Result<Memory, BodyError> {
+    memory_for(app.bodies.of(sender), about.client.address(), texts).await
 }
 
-async fn build(bodies: &Bodies, text: &[u8]) -> Result<(Value, Memory), JsonError> {
-    let (values, containers) = count(text);
-    if values > bodies.max_values {
-        return Err(BodyError::TooManyValues(bodies.max_values).into());
+async fn memory_for(bodies: &Bodies, address: Option<IpAddr>, texts: &[&[u8]]) -> Result<Memory, BodyError> {
+    let (mut all_values, mut takes) = (0, 0);
+    for text in texts {
+        let (values, containers) = count(text);
+        all_values += values;
+        takes += text.len() + values * VALUE_BYTES + containers * CONTAINER_BYTES;
     }
-    let takes = text.len() + values * VALUE_BYTES + containers * CONTAINER_BYTES;
-    let mut memory = Memory(None);
-    if takes > FREE {
-        // One that takes more than there is for all has it alone.
-        let permits = u32::try_from(takes.min(bodies.memory_in_all)).unwrap_or(u32::MAX);
-        let permit = tokio::time::timeout(MEMORY_TIMEOUT, bodies.memory.clone().acquire_many_owned(permits)).await;
-        memory = Memory(Some(permit.ok().and_then(Result::ok).ok_or(BodyError::Busy)?));
+    if all_values > bodies.max_values {
+        return Err(BodyError::TooManyValues(bodies.max_values));
     }
-    let value = serde_json::from_slice(text).map_err(JsonError::Json)?;
-    Ok((value, memory))
+    if takes <= FREE {
+        return Ok(Memory(None));
+    }
+    // One that takes more than one may have has all of that by itself.
+    let takes = takes.min(bodies.memory_each);
+    // Before it is waited: no address stands in the line with more than it may have.
+    let share = match address {
+        Some(address) => Some(bodies.memory_by_address.take(address, takes).ok_or(BodyError::Busy)?),
+        None => None,
+    };
+    let permits = u32::try_from(takes).unwrap_or(u32::MAX);
+    let permit = tokio::time::timeout(MEMORY_TIMEOUT, bodies.memory.clone().acquire_many_owned(permits)).await;
+    let permit = permit.ok().and_then(Result::ok).ok_or(BodyError::Busy)?;
+    Ok(Memory(Some((permit, share))))
 }
 
 /// At most how many values a JSON text holds, and how many of them are objects and lists. Of a text that is none, up to where

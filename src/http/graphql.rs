@@ -299,7 +299,7 @@ async fn asked_by(
     sender: Sender,
 ) -> Result<(Asked, Memory), Refusal> {
     if is_get(&parts.method) {
-        return from_url(&parts.uri, app, sender).await;
+        return from_url(&parts.uri, app, about, sender).await;
     }
     from_body(body::read(app, about, sender, body).await?).await
 }
@@ -391,18 +391,17 @@ struct UrlParameters {
     extensions: Option<String>,
 }
 
-async fn from_url(uri: &Uri, app: &App, sender: Sender) -> Result<(Asked, Memory), Refusal> {
+async fn from_url(uri: &Uri, app: &App, about: &About, sender: Sender) -> Result<(Asked, Memory), Refusal> {
     let Query(parameters) = Query::<UrlParameters>::try_from_uri(uri)
         .map_err(|_| refuse(StatusCode::BAD_REQUEST, "the URL's query string cannot be read"))?;
-    let json = async |name: &str, text: Option<String>| {
-        let text = text.filter(|text| !text.is_empty()).unwrap_or_else(|| "null".to_owned());
-        body::json_of(app, sender, &text).await.map_err(|error| match error {
-            JsonError::Body(error) => error.into(),
-            JsonError::Json(_) => refuse(StatusCode::BAD_REQUEST, format!("`{name}` must be a JSON object")),
-        })
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty()).unwrap_or_else(|| "null".to_owned());
+    let (variables, extensions) = (given(parameters.variables), given(parameters.extensions));
+    let memory = body::memory_of(app, about, sender, &[variables.as_bytes(), extensions.as_bytes()]).await?;
+    let json = |name: &str, text: &str| {
+        serde_json::from_str(text)
+            .map_err(|_| refuse(StatusCode::BAD_REQUEST, format!("`{name}` must be a JSON object")))
     };
-    let (variables, memory) = json("variables", parameters.variables).await?;
-    let (extensions, _memory) = json("extensions", parameters.extensions).await?;
+    let (variables, extensions) = (json("variables", &variables)?, json("extensions", &extensions)?);
     let operation_name = parameters.operation_name.filter(|name| !name.is_empty());
     Ok((asked(parameters.query, operation_name, variables, extensions)?, memory))
 }

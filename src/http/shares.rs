@@ -51,6 +51,13 @@ impl Share {
         self.number += more;
         true
     }
+
+    /// Gives so many back.
+    pub fn shrink(&mut self, fewer: usize) {
+        let fewer = fewer.min(self.number);
+        self.number -= fewer;
+        drop(Self { shares: self.shares.clone(), address: self.address, number: fewer });
+    }
 }
 
 impl Drop for Share {

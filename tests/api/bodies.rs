@@ -342,3 +342,40 @@ async fn who_asks_too_often_is_refused_before_the_body_comes() {
         assert_eq!(ask(path, &bearer).await, "429", "{path}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_leaves_memory_to_the_others() {
+    let mut setup = Setup::usual();
+    setup.options.trusted_proxies = vec!["127.0.0.1/32".parse().expect("a network")];
+    setup.options.bodies.bytes_at_once = 2 * MIB;
+    let app = TestApp::start_with(setup).await;
+    let admin = app.admin().await;
+    let from = |address: &str| admin.clone().with_header("x-forwarded-for", address);
+    let with_objects = |number: usize, query: &str| {
+        let objects = vec![json!({ "": 0 }); number];
+        json!({ "query": query, "variables": { "a": objects } })
+    };
+    let hanging = "{ auditEvents(first: 1) { nodes { id } } }";
+    let mut lock = app.database.superuser.begin().await.expect("a transaction");
+    sqlx::query("LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.expect("locked");
+    let mut large = JoinSet::new();
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'audit_events'::regclass";
+    let mut refused = 0;
+    for number in 1..=4 {
+        let (client, body) = (from("198.51.100.1"), with_objects(1_900, hanging));
+        large.spawn(async move { client.post("/graphql", body).await.status });
+        let until = Instant::now() + Duration::from_secs(10);
+        loop {
+            while large.try_join_next().is_some() {
+                refused += 1;
+            }
+            if app.count(waiting).await + refused >= number || Instant::now() > until {
+                break;
+            }
+        }
+        assert!(Instant::now() < until, "the {number}th neither hangs nor is refused");
+    }
+    let answer = from("198.51.100.2").post("/graphql", with_objects(1_600, "{ __typename }")).await;
+    assert_eq!(answer.status, 200, "another address is served: {}", answer.body);
+    lock.rollback().await.expect("unlocked");
+}
