@@ -188,7 +188,11 @@ async fn found(client: &Client, search: &str) -> Vec<String> {
 
 /// Name, and what of it is looked for.
 const PEOPLE: [(&str, &str, &[&str]); 12] = [
-    ("Özlem", "Åberg", &["Özlem Åberg", "Åberg, Özlem", "ÖZLEM", "ozlem", "O\u{308}zlem", "Åberg Özlem", "aberg oz", "ÅB"]),
+    (
+        "Özlem",
+        "Åberg",
+        &["Özlem Åberg", "Åberg, Özlem", "ÖZLEM", "ozlem", "O\u{308}zlem", "Åberg Özlem", "aberg oz", "ÅB"],
+    ),
     ("ΜΑΡΊΑ", "Παππάς", &["ΜΑΡΊΑ", "μαρία", "Μαρια", "ΠΑΠΠΑΣ", "παππάς μαρ"]),
     ("Łukasz", "Żółć", &["Łukasz", "łukasz", "LUKASZ", "zolc", "ŻÓŁĆ łuk"]),
     ("İrem", "Işık", &["İrem", "irem", "IREM", "ışık", "IŞIK", "isik"]),
