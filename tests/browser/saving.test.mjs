@@ -251,6 +251,8 @@ test('one letter is looked for where it may be a word, and less than that is not
   await row(page, 'VoiceHive Demo Hotel Berlin').waitFor({ state: 'hidden' });
   await picture(page, 'hotels-searched');
   await page.getByRole('link', { name: 'Users', exact: true }).click();
+  // Until then the field is that of the hotels.
+  await page.getByRole('heading', { name: 'Users', exact: true }).waitFor();
   await search(page.getByLabel('Search'), row(page, '李 Wiśniewska'));
   await row(page, 'reader@example.org').waitFor({ state: 'hidden' });
   await page.getByRole('button', { name: 'Clear', exact: true }).click();
