@@ -218,8 +218,7 @@ async fn stored(app: &TestApp) -> BTreeMap<String, BTreeMap<String, Value>> {
                 'permissions', permissions, 'active', active) FROM roles
          UNION ALL
          SELECT 'hotel:' || id, jsonb_build_object('name', name, 'brand', brand, 'country', country, 'city', city,
-                'address', address, 'pms_type', pms_type, 'active', active,
-                'pms_config', CASE WHEN pms_config ? 'secret' THEN '{\"secret\": \"********\"}'::jsonb END) FROM hotels",
+                'address', address, 'pms_type', pms_type, 'active', active) FROM hotels",
     )
     .fetch_all(&app.database.superuser)
     .await
